@@ -1,0 +1,63 @@
+//! What a delivery or a sweep reported, on its way to become facts.
+
+use crate::id::{LogisticsId, MessageId, OrderId};
+use crate::order::OrderReport;
+use crate::time::UnixMillis;
+use crate::trade::{Package, TradeKey, TradeReport};
+
+/// One thing that somebody reported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A marketplace reported of a trade.
+    Trade(TradeChange),
+    /// A source reported of an order.
+    Order(OrderChange),
+}
+
+/// A marketplace's report of one trade.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TradeChange {
+    /// Which trade.
+    pub trade: TradeKey,
+    /// What was said of it.
+    pub fact: TradeFact,
+}
+
+/// What can be said of a trade.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TradeFact {
+    /// Its status.
+    Status(TradeReport),
+    /// One of its consignments.
+    Shipping(LogisticsId, Package),
+}
+
+impl TradeFact {
+    /// When it was said, in which message. `None` for a package that says nothing.
+    fn witness(&self) -> Option<(UnixMillis, &MessageId)> {
+        match self {
+            Self::Status(report) => Some((report.at, &report.id)),
+            Self::Shipping(_, Package { waybill: Some(waybill), .. }) => Some((waybill.at, &waybill.id)),
+            Self::Shipping(_, Package { trace, .. }) => trace.as_ref().map(|trace| (trace.at, &trace.id)),
+        }
+    }
+
+    /// The marketplace's time of it.
+    pub fn at(&self) -> Option<UnixMillis> {
+        self.witness().map(|(at, _)| at)
+    }
+
+    /// The marketplace's message that said it.
+    pub fn message_id(&self) -> Option<&MessageId> {
+        self.witness().map(|(_, id)| id)
+    }
+}
+
+/// A source's report of one order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderChange {
+    /// Which order.
+    pub order: OrderId,
+    /// What was said of it.
+    pub report: OrderReport,
+}
