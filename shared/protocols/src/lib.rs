@@ -1,0 +1,19 @@
+//! How the outside speaks: wire forms, signatures, status words, refusals. One counterpart a module.
+//!
+//! Pure, like `domain`: bytes in, values out. Nothing here keeps, sends or logs anything, and no error
+//! repeats what a sender wrote.
+
+pub mod ali1688;
+pub mod client;
+pub mod cloudevents;
+pub mod delivery;
+pub mod flat_hmac;
+mod json;
+mod mac;
+pub mod orders_api;
+pub mod refusal;
+pub mod source;
+pub mod standard_webhooks;
+
+pub use delivery::{Channel, Content, Credentials, Delivery, Unverified, Verified, VerifiedEvent};
+pub use refusal::Refusal;
