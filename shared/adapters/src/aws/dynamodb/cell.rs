@@ -1,0 +1,205 @@
+//! A fact in an item: a time, the texts beside it, and a rule which of two reports is kept.
+//!
+//! The rule stands in the condition of one `UpdateItem`, so that taking a report in needs no read before
+//! it and no lock. A lost condition brings the item as it was, which tells what became of the report.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use domain::{Outcome, UnixMillis};
+
+use super::super::error::classify;
+use crate::error::{Cause, Certainty, PortError};
+
+/// An item, or a part of one.
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// How often a write is tried again because others wrote in between. Each loss means that somebody's
+/// better report came in, so that more than a few mean that something is wrong.
+const ROUNDS_MAX: usize = 8;
+
+/// Which of two reports is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// The smallest of (time, texts in turn).
+    Earliest,
+    /// The greatest of (time, texts in turn).
+    Latest,
+}
+
+/// One report, as it is kept: `at_<name>` and `<text>_<name>` for each text.
+#[derive(Debug, Clone)]
+pub(super) struct Cell {
+    pub(super) name: String,
+    pub(super) keep: Keep,
+    pub(super) at: UnixMillis,
+    pub(super) texts: Vec<(&'static str, String)>,
+}
+
+/// Where an item is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Address<'a> {
+    pub(super) table: &'a str,
+    pub(super) pk: &'a str,
+    pub(super) sk: &'a str,
+}
+
+impl Cell {
+    fn attribute(&self, text: &str) -> String {
+        format!("{text}_{}", self.name)
+    }
+
+    fn attributes(&self) -> impl Iterator<Item = (String, AttributeValue)> + '_ {
+        let at = (self.attribute("at"), AttributeValue::N(self.at.get().to_string()));
+        let texts = self.texts.iter().map(|(text, value)| (self.attribute(text), AttributeValue::S(value.clone())));
+        std::iter::once(at).chain(texts)
+    }
+
+    /// Holds when the item has no such fact, or one that this is preferred to.
+    fn condition(&self) -> String {
+        let sign = match self.keep {
+            Keep::Earliest => '>',
+            Keep::Latest => '<',
+        };
+        let names: Vec<String> = self.attributes().map(|(name, _)| name).collect();
+        let is_better = names.iter().rev().fold(String::new(), |rest, name| match rest.is_empty() {
+            true => format!("{name} {sign} :{name}"),
+            false => format!("({name} {sign} :{name} OR ({name} = :{name} AND {rest}))"),
+        });
+        format!("(attribute_not_exists({}) OR {is_better})", self.attribute("at"))
+    }
+
+    /// What this report becomes beside the item as it is.
+    fn compare(&self, item: &Item) -> Outcome {
+        let Some(kept_at) = item.get(&self.attribute("at")).and_then(number) else { return Outcome::Applied };
+        let kept_texts = self.texts.iter().map(|(text, _)| item.get(&self.attribute(text)).and_then(string));
+        let ours = self.texts.iter().map(|(_, value)| Some(value.as_str()));
+        let order = self.at.cmp(&kept_at).then_with(|| ours.cmp(kept_texts));
+        match (order, self.keep) {
+            (Ordering::Equal, _) => Outcome::Duplicate,
+            (Ordering::Less, Keep::Earliest) | (Ordering::Greater, Keep::Latest) => Outcome::Applied,
+            (Ordering::Greater, Keep::Earliest) | (Ordering::Less, Keep::Latest) => Outcome::Stale,
+        }
+    }
+}
+
+/// A number attribute as a time.
+pub(super) fn number(value: &AttributeValue) -> Option<UnixMillis> {
+    value.as_n().ok()?.parse().ok().and_then(|millis| UnixMillis::new(millis).ok())
+}
+
+/// A string attribute.
+pub(super) fn string(value: &AttributeValue) -> Option<&str> {
+    value.as_s().ok().map(String::as_str)
+}
+
+/// Takes reports of one item in. One conditional write holds them all; when its condition is lost, the
+/// ones that lost are dropped and the rest is written by itself. `constants` are set with them.
+pub(super) async fn take_in(
+    client: &Client,
+    operation: &'static str,
+    address: Address<'_>,
+    cells: Vec<Cell>,
+    constants: &[(&'static str, String)],
+) -> Result<Vec<Outcome>, PortError> {
+    let mut outcomes = vec![Outcome::Applied; cells.len()];
+    let mut pending: Vec<(usize, Cell)> = cells.into_iter().enumerate().collect();
+    for _ in 0..ROUNDS_MAX {
+        let Some(item) = write(client, operation, address, &pending, constants).await? else { return Ok(outcomes) };
+        pending.retain(|(index, cell)| {
+            let outcome = cell.compare(&item);
+            if let Some(slot) = outcomes.get_mut(*index) {
+                *slot = outcome;
+            }
+            outcome == Outcome::Applied
+        });
+        if pending.is_empty() {
+            return Ok(outcomes);
+        }
+    }
+    Err(PortError::new(operation, Cause::Contended, Certainty::Determinate))
+}
+
+/// One conditional write. `None` when it was done; the item as it is when its condition was lost.
+async fn write(
+    client: &Client,
+    operation: &'static str,
+    address: Address<'_>,
+    cells: &[(usize, Cell)],
+    constants: &[(&'static str, String)],
+) -> Result<Option<Item>, PortError> {
+    let constants = constants.iter().map(|(name, value)| ((*name).to_owned(), AttributeValue::S(value.clone())));
+    let values: Vec<_> = cells.iter().flat_map(|(_, cell)| cell.attributes()).chain(constants).collect();
+    let sets: Vec<String> = values.iter().map(|(name, _)| format!("{name} = :{name}")).collect();
+    let conditions: Vec<String> = cells.iter().map(|(_, cell)| cell.condition()).collect();
+    let answer = client
+        .update_item()
+        .table_name(address.table)
+        .key("pk", AttributeValue::S(address.pk.to_owned()))
+        .key("sk", AttributeValue::S(address.sk.to_owned()))
+        .update_expression(format!("SET {}", sets.join(", ")))
+        .condition_expression(conditions.join(" AND "))
+        .set_expression_attribute_values(Some(
+            values.into_iter().map(|(name, value)| (format!(":{name}"), value)).collect(),
+        ))
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .send()
+        .await;
+    match answer {
+        Ok(_) => Ok(None),
+        Err(error) => match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(lost)) => {
+                Ok(Some(lost.item().cloned().unwrap_or_default()))
+            }
+            _ => Err(classify(operation, error)),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(keep: Keep) -> Cell {
+        Cell {
+            name: "shipped".to_owned(),
+            keep,
+            at: UnixMillis::new(5).unwrap(),
+            texts: vec![("id", "m".to_owned()), ("raw", "r".to_owned())],
+        }
+    }
+
+    #[test]
+    fn the_condition_orders_by_time_and_then_by_each_text() {
+        assert_eq!(
+            cell(Keep::Latest).condition(),
+            "(attribute_not_exists(at_shipped) OR (at_shipped < :at_shipped OR (at_shipped = :at_shipped AND \
+             (id_shipped < :id_shipped OR (id_shipped = :id_shipped AND raw_shipped < :raw_shipped)))))"
+        );
+    }
+
+    #[test]
+    fn comparing_follows_the_condition() {
+        let item = |at: &str, id: &str| {
+            HashMap::from([
+                ("at_shipped".to_owned(), AttributeValue::N(at.to_owned())),
+                ("id_shipped".to_owned(), AttributeValue::S(id.to_owned())),
+                ("raw_shipped".to_owned(), AttributeValue::S("r".to_owned())),
+            ])
+        };
+        for (at, id, latest, earliest) in [
+            ("4", "z", Outcome::Applied, Outcome::Stale),
+            ("5", "a", Outcome::Applied, Outcome::Stale),
+            ("5", "m", Outcome::Duplicate, Outcome::Duplicate),
+            ("5", "z", Outcome::Stale, Outcome::Applied),
+            ("6", "a", Outcome::Stale, Outcome::Applied),
+        ] {
+            assert_eq!(cell(Keep::Latest).compare(&item(at, id)), latest, "{at} {id}");
+            assert_eq!(cell(Keep::Earliest).compare(&item(at, id)), earliest, "{at} {id}");
+        }
+        assert_eq!(cell(Keep::Latest).compare(&HashMap::new()), Outcome::Applied);
+    }
+}

@@ -1,0 +1,62 @@
+//! Reading items: pages of a query, and what of an item is a fact.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::id::InvalidText;
+use domain::{MessageId, UnixMillis};
+
+use super::super::error::classify;
+use super::cell::{Item, number, string};
+use crate::error::PortError;
+
+/// Pages of one query. A page is 1 MB, and no order or trade has items of half of that.
+const PAGES_MAX: usize = 16;
+
+/// Every item under one partition key, by consistent reads.
+pub(super) async fn query(
+    client: &Client,
+    operation: &'static str,
+    table: &str,
+    pk: &str,
+) -> Result<Vec<Item>, PortError> {
+    let mut items = Vec::new();
+    let mut after: Option<Item> = None;
+    for _ in 0..PAGES_MAX {
+        let page = client
+            .query()
+            .table_name(table)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
+            .consistent_read(true)
+            .set_exclusive_start_key(after)
+            .send()
+            .await
+            .map_err(|error| classify(operation, error))?;
+        after = page.last_evaluated_key().cloned();
+        items.extend(page.items.unwrap_or_default());
+        if after.is_none() {
+            return Ok(items);
+        }
+    }
+    Err(PortError::unreadable(operation))
+}
+
+/// A string attribute that must be there.
+pub(super) fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+    item.get(name).and_then(string)
+}
+
+/// A time attribute, where the fact is there.
+pub(super) fn time(item: &Item, name: &str) -> Option<UnixMillis> {
+    item.get(name).and_then(number)
+}
+
+/// A checked text of an attribute.
+pub(super) fn checked<T>(item: &Item, name: &str, new: fn(String) -> Result<T, InvalidText>) -> Option<T> {
+    text(item, name).and_then(|text| new(text.to_owned()).ok())
+}
+
+/// The marketplace's message of a fact.
+pub(super) fn message_id(item: &Item, name: &str) -> Option<MessageId> {
+    checked(item, name, MessageId::try_from)
+}

@@ -1,0 +1,142 @@
+//! The orders table: `status` items, and `trade#<marketplace>#<shop>#<trade_id>` links with the sparse
+//! index `by_trade`.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_types::SdkConfig;
+use domain::order::KnownOrder;
+use domain::{EventId, Link, OrderFacts, OrderId, OrderReport, Origin, Outcome, ReportedStatus, SourceName, TradeKey};
+
+use super::super::error::classify;
+use super::cell::{Address, Cell, Item, Keep, take_in};
+use super::items::{query, text, time};
+use crate::error::PortError;
+use crate::ports::OrderStore;
+
+const STATUS: &str = "status";
+const TRADE_PREFIX: &str = "trade#";
+/// The hash key of the index `by_trade`; only links have it.
+const TRADE: &str = "trade";
+const LINKED: &str = "linked";
+
+const REPORT: &str = "orders.report";
+const LINK: &str = "orders.link";
+const READ: &str = "orders.read";
+const ORDERS_OF: &str = "orders.orders_of";
+const LIST: &str = "orders.list";
+
+/// The orders table.
+#[derive(Debug, Clone)]
+pub struct DynamoOrders {
+    client: Client,
+    table: String,
+}
+
+impl DynamoOrders {
+    /// The table of that name.
+    pub fn new(config: &SdkConfig, table: String) -> Self {
+        Self { client: Client::new(config), table }
+    }
+
+    fn address<'a>(&'a self, order: &'a OrderId, sk: &'a str) -> Address<'a> {
+        Address { table: &self.table, pk: order.as_str(), sk }
+    }
+}
+
+/// `source#event id`. No source has a `#`, and `#` sorts before all that a source has, so that the
+/// joined texts sort like the pairs.
+fn by_text(by: &Origin) -> String {
+    format!("{}#{}", by.source, by.event_id)
+}
+
+fn by(text: &str) -> Option<Origin> {
+    let (source, event_id) = text.split_once('#')?;
+    Some(Origin { source: SourceName::new(source).ok()?, event_id: EventId::new(event_id).ok()? })
+}
+
+fn report_cell(report: &OrderReport) -> Cell {
+    Cell {
+        name: report.status.status().as_str().to_owned(),
+        keep: Keep::Earliest,
+        at: report.at,
+        texts: vec![("by", by_text(&report.by))],
+    }
+}
+
+/// Takes what an item holds into the facts. `None` when it does not read as we wrote it.
+fn read_item(item: &Item, facts: &mut OrderFacts) -> Option<()> {
+    let sk = text(item, "sk")?;
+    if sk == STATUS {
+        for status in ReportedStatus::ALL {
+            let name = status.status().as_str();
+            if let Some(at) = time(item, &format!("at_{name}")) {
+                facts.report(OrderReport { status, at, by: by(text(item, &format!("by_{name}"))?)? });
+            }
+        }
+    } else if let Some(trade) = sk.strip_prefix(TRADE_PREFIX) {
+        let (at, by) = (time(item, "at_linked")?, by(text(item, "by_linked")?)?);
+        facts.link(Link { trade: trade.parse().ok()?, at, by });
+    }
+    Some(())
+}
+
+impl OrderStore for DynamoOrders {
+    async fn report(&self, order: &OrderId, reports: &[OrderReport]) -> Result<Vec<Outcome>, PortError> {
+        let cells = reports.iter().map(report_cell).collect();
+        take_in(&self.client, REPORT, self.address(order, STATUS), cells, &[]).await
+    }
+
+    async fn link(&self, order: &OrderId, link: &Link) -> Result<Outcome, PortError> {
+        let sk = format!("{TRADE_PREFIX}{}", link.trade);
+        let texts = vec![("by", by_text(&link.by))];
+        let cell = Cell { name: LINKED.to_owned(), keep: Keep::Earliest, at: link.at, texts };
+        let constants = [(TRADE, link.trade.to_string())];
+        let outcomes = take_in(&self.client, LINK, self.address(order, &sk), vec![cell], &constants).await?;
+        outcomes.first().copied().ok_or(PortError::unreadable(LINK))
+    }
+
+    async fn read(&self, order: &OrderId) -> Result<OrderFacts, PortError> {
+        let mut facts = OrderFacts::default();
+        for item in query(&self.client, READ, &self.table, order.as_str()).await? {
+            read_item(&item, &mut facts).ok_or(PortError::unreadable(READ))?;
+        }
+        Ok(facts)
+    }
+
+    async fn orders_of(&self, trade: &TradeKey) -> Result<Vec<OrderId>, PortError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("by_trade")
+            .key_condition_expression("trade = :trade")
+            .expression_attribute_values(":trade", AttributeValue::S(trade.to_string()))
+            .send()
+            .await
+            .map_err(|error| classify(ORDERS_OF, error))?;
+        let order = |item: &Item| OrderId::new(text(item, "pk")?).ok();
+        answer.items().iter().map(order).collect::<Option<Vec<_>>>().ok_or(PortError::unreadable(ORDERS_OF))
+    }
+
+    async fn list(&self, items_max: usize) -> Result<Vec<KnownOrder>, PortError> {
+        let mut orders: BTreeMap<OrderId, OrderFacts> = BTreeMap::new();
+        let mut items_read = 0;
+        let mut after: Option<Item> = None;
+        loop {
+            let call = self.client.scan().table_name(&self.table).set_exclusive_start_key(after);
+            let page = call.send().await.map_err(|error| classify(LIST, error))?;
+            items_read += page.items().len();
+            for item in page.items() {
+                let order = text(item, "pk").and_then(|pk| OrderId::new(pk).ok());
+                let facts = orders.entry(order.ok_or(PortError::unreadable(LIST))?).or_default();
+                read_item(item, facts).ok_or(PortError::unreadable(LIST))?;
+            }
+            after = page.last_evaluated_key;
+            if after.is_none() || items_read >= items_max {
+                return Ok(orders.into_iter().map(|(id, facts)| KnownOrder { id, facts }).collect());
+            }
+        }
+    }
+}

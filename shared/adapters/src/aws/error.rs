@@ -1,0 +1,72 @@
+//! What an SDK error means: why, and whether the thing may have happened. What is not listed is
+//! indeterminate (law 4).
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::error::{Cause, Certainty, PortError};
+
+/// Error codes that AWS services answer before they do anything. Sources: the API references of
+/// DynamoDB, SQS and Secrets Manager, sections Errors and Common Errors.
+const REFUSALS: [(&str, Cause); 25] = [
+    ("ThrottlingException", Cause::Throttled),
+    ("Throttling", Cause::Throttled),
+    ("ThrottledException", Cause::Throttled),
+    ("RequestThrottled", Cause::Throttled),
+    ("RequestThrottledException", Cause::Throttled),
+    ("ProvisionedThroughputExceededException", Cause::Throttled),
+    ("RequestLimitExceeded", Cause::Throttled),
+    ("OverLimit", Cause::Throttled),
+    ("LimitExceededException", Cause::Throttled),
+    ("KmsThrottled", Cause::Throttled),
+    ("TransactionConflictException", Cause::Contended),
+    ("ReplicatedWriteConflictException", Cause::Contended),
+    ("ServiceUnavailable", Cause::Away),
+    ("AccessDeniedException", Cause::Rejected),
+    ("AccessDenied", Cause::Rejected),
+    ("UnrecognizedClientException", Cause::Rejected),
+    ("InvalidClientTokenId", Cause::Rejected),
+    ("ExpiredTokenException", Cause::Rejected),
+    ("InvalidSignatureException", Cause::Rejected),
+    ("ValidationException", Cause::Rejected),
+    ("ResourceNotFoundException", Cause::Rejected),
+    ("QueueDoesNotExist", Cause::Rejected),
+    ("AWS.SimpleQueueService.NonExistentQueue", Cause::Rejected),
+    ("InvalidMessageContents", Cause::Rejected),
+    ("ItemCollectionSizeLimitExceededException", Cause::Rejected),
+];
+
+/// Classifies an SDK error.
+pub(super) fn classify<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> PortError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let (cause, certainty) = match &error {
+        // Built wrongly: nothing was sent.
+        SdkError::ConstructionFailure(_) => (Cause::Rejected, Certainty::Determinate),
+        SdkError::ServiceError(context) => refusal(context.err().code()),
+        // Perhaps sent, and no answer that can be read.
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) | _ => {
+            (Cause::Away, Certainty::Indeterminate)
+        }
+    };
+    PortError { operation, cause, certainty, source: Some(Box::new(error)) }
+}
+
+fn refusal(code: Option<&str>) -> (Cause, Certainty) {
+    let listed = REFUSALS.iter().find(|(known, _)| Some(*known) == code);
+    listed.map_or((Cause::Away, Certainty::Indeterminate), |(_, cause)| (*cause, Certainty::Determinate))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_listed_may_have_happened() {
+        assert_eq!(refusal(Some("InternalServerError")), (Cause::Away, Certainty::Indeterminate));
+        assert_eq!(refusal(None), (Cause::Away, Certainty::Indeterminate));
+        assert_eq!(refusal(Some("ThrottlingException")), (Cause::Throttled, Certainty::Determinate));
+    }
+}

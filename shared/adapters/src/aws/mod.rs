@@ -1,0 +1,11 @@
+//! The ports on AWS. One shared HTTP client, one table of what SDK errors mean.
+
+mod connect;
+pub mod dynamodb;
+mod error;
+mod secrets_manager;
+mod sqs;
+
+pub use connect::{Settings, connect};
+pub use secrets_manager::SecretsManager;
+pub use sqs::{SqsEventQueue, SqsQuarantine};

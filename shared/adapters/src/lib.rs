@@ -1,0 +1,14 @@
+//! Where things are kept and fetched: the ports, their AWS implementations, and (feature `testing`) their
+//! in-memory twins, the fault injector and the suite that both pass.
+//!
+//! Invariant (law 4): a port's error says whether the thing may have happened all the same.
+
+pub mod aws;
+pub mod clock;
+pub mod error;
+pub mod ports;
+pub mod secrets;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use error::{Certainty, Disposition, PortError};

@@ -1,0 +1,222 @@
+//! The stack's secrets document, and the cache that reads it seldom and soon enough.
+//!
+//! Invariant: an entry that cannot be read is left out, so that one mistake shuts out one counterpart and
+//! not all; what it would have let in is refused (law 5).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use domain::{AppKey, ShopId, SourceName, UnixMillis};
+use protocols::{Channel, Credentials, Refusal};
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use tokio::sync::Mutex;
+
+use crate::error::PortError;
+use crate::ports::SecretsSource;
+
+/// How long a document is good without another look, in milliseconds.
+pub const KEPT_MS_MAX: i64 = 5 * 60 * 1_000;
+/// How often an unknown name or a failed signature may cause another look, in milliseconds.
+pub const REREAD_MS_MIN: i64 = 60 * 1_000;
+/// How old a document may become while it cannot be read again, in milliseconds. Long enough for an
+/// outage, short enough that a secret taken away stops working.
+pub const STALE_MS_MAX: i64 = 20 * 60 * 1_000;
+
+/// Every secret that is good now.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets {
+    ali1688: HashMap<ShopId, Vec<SecretString>>,
+    sources: HashMap<SourceName, Credentials>,
+    clients: HashMap<AppKey, Vec<SecretString>>,
+    /// How many entries could not be read.
+    pub unusable: usize,
+}
+
+/// An entry that may be of a form that this version does not know.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Entry<T> {
+    Usable(T),
+    Unusable(IgnoredAny),
+}
+
+type Entries<T> = HashMap<String, Entry<T>>;
+
+#[derive(Deserialize, Default)]
+#[serde(default, bound = "")]
+struct Document {
+    marketplaces: MarketplaceEntries,
+    sources: Entries<SourceEntry>,
+    clients: Entries<ClientEntry>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct MarketplaceEntries {
+    #[serde(rename = "1688")]
+    ali1688: Entries<ShopEntry>,
+}
+
+#[derive(Deserialize)]
+struct ShopEntry {
+    app_secrets: Vec<SecretString>,
+}
+
+#[derive(Deserialize)]
+struct SourceEntry {
+    scheme: Scheme,
+    secrets: Vec<SecretString>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Scheme {
+    StandardWebhooks,
+    HmacSha256,
+}
+
+#[derive(Deserialize)]
+struct ClientEntry {
+    secrets: Vec<SecretString>,
+}
+
+impl Secrets {
+    /// Reads the document: see section 5 of the design. Errors hold no part of it.
+    pub fn from_json(text: &str) -> Result<Self, PortError> {
+        let document: Document =
+            serde_json::from_str(text).map_err(|_| PortError::unreadable("read the secrets document"))?;
+        let mut secrets = Self::default();
+        secrets.ali1688 = secrets.take(document.marketplaces.ali1688, |shop: ShopEntry| shop.app_secrets);
+        secrets.clients = secrets.take(document.clients, |client: ClientEntry| client.secrets);
+        secrets.sources = secrets.take(document.sources, |source: SourceEntry| match source.scheme {
+            Scheme::StandardWebhooks => Credentials::StandardWebhooks(source.secrets),
+            Scheme::HmacSha256 => Credentials::FlatHmac(source.secrets),
+        });
+        Ok(secrets)
+    }
+
+    /// The usable entries under checked names; the others are counted.
+    fn take<K, T, V>(&mut self, entries: Entries<T>, value: impl Fn(T) -> V) -> HashMap<K, V>
+    where
+        K: TryFrom<String> + Eq + std::hash::Hash,
+    {
+        let total = entries.len();
+        let usable: HashMap<K, V> = entries
+            .into_iter()
+            .filter_map(|(name, entry)| match entry {
+                Entry::Usable(entry) => Some((K::try_from(name).ok()?, value(entry))),
+                Entry::Unusable(_) => None,
+            })
+            .collect();
+        self.unusable += total - usable.len();
+        usable
+    }
+
+    /// What a delivery from this channel must be signed with.
+    pub fn credentials(&self, channel: &Channel) -> Result<Credentials, Refusal> {
+        match channel {
+            Channel::Ali1688(shop) => {
+                self.ali1688.get(shop).cloned().map(Credentials::Ali1688).ok_or(Refusal::Unknown("shop"))
+            }
+            Channel::Source(source) => self.sources.get(source).cloned().ok_or(Refusal::Unknown("source")),
+        }
+    }
+
+    /// The live secrets of a client. An unknown client is refused like a wrong signature.
+    pub fn client(&self, client: &AppKey) -> Result<&[SecretString], Refusal> {
+        self.clients.get(client).map(Vec::as_slice).ok_or(Refusal::SignatureInvalid)
+    }
+
+    /// Any client, for the operator's own requests.
+    pub fn first_client(&self) -> Option<(&AppKey, &SecretString)> {
+        self.clients.iter().min_by_key(|(key, _)| *key).and_then(|(key, secrets)| Some((key, secrets.first()?)))
+    }
+}
+
+/// The document as it was read last.
+#[derive(Debug)]
+struct Kept {
+    secrets: Arc<Secrets>,
+    read_at: UnixMillis,
+    tried_at: UnixMillis,
+}
+
+/// Keeps the document for a while.
+#[derive(Debug, Default)]
+pub struct SecretCache(Mutex<Option<Kept>>);
+
+impl SecretCache {
+    /// Does something with the secrets. When they know no such name or made no such signature, it is done
+    /// once more with a fresh document, so that a new shop or a rotated secret works at once.
+    pub async fn try_with<T>(
+        &self,
+        source: &impl SecretsSource,
+        now: UnixMillis,
+        attempt: impl Fn(&Secrets) -> Result<T, Refusal>,
+    ) -> Result<Result<T, Refusal>, PortError> {
+        let kept = self.read(source, now, KEPT_MS_MAX).await?;
+        let first = attempt(&kept);
+        let Err(Refusal::Unknown(_) | Refusal::SignatureInvalid) = first else { return Ok(first) };
+        let fresh = self.read(source, now, REREAD_MS_MIN).await?;
+        Ok(if Arc::ptr_eq(&kept, &fresh) { first } else { attempt(&fresh) })
+    }
+
+    /// The document; read again when it is older than `kept_ms_max` and the last try is a minute ago.
+    pub async fn read(
+        &self,
+        source: &impl SecretsSource,
+        now: UnixMillis,
+        kept_ms_max: i64,
+    ) -> Result<Arc<Secrets>, PortError> {
+        let mut slot = self.0.lock().await;
+        if let Some(kept) = slot.as_mut() {
+            let age_ms = now.ms_since(kept.read_at);
+            let is_due = age_ms >= kept_ms_max && now.ms_since(kept.tried_at) >= REREAD_MS_MIN;
+            if age_ms < STALE_MS_MAX && !is_due {
+                return Ok(Arc::clone(&kept.secrets));
+            }
+            kept.tried_at = now;
+        }
+        match (source.read().await, slot.as_ref()) {
+            (Ok(secrets), _) => {
+                let secrets = Arc::new(secrets);
+                *slot = Some(Kept { secrets: Arc::clone(&secrets), read_at: now, tried_at: now });
+                Ok(secrets)
+            }
+            (Err(_), Some(kept)) if now.ms_since(kept.read_at) < STALE_MS_MAX => Ok(Arc::clone(&kept.secrets)),
+            (Err(error), _) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unusable_entry_shuts_out_itself_alone() {
+        let secrets = Secrets::from_json(
+            r#"{"marketplaces": {"1688": {"demo": {"app_secrets": ["s"]}, "bad#name": {"app_secrets": ["s"]}, "worse": 7}},
+                "sources": {"warehouse": {"scheme": "hmac-sha256", "secrets": ["s"]},
+                            "future": {"scheme": "ed25519", "secrets": ["s"]}},
+                "gateways": {"stripe": {"signing_secrets": ["whsec_x"]}},
+                "clients": {"shop": {"secrets": ["s"]}}}"#,
+        )
+        .unwrap();
+        assert_eq!(secrets.unusable, 3);
+        assert!(secrets.credentials(&Channel::Ali1688(ShopId::new("demo").unwrap())).is_ok());
+        assert!(secrets.credentials(&Channel::Source(SourceName::new("warehouse").unwrap())).is_ok());
+        assert!(secrets.credentials(&Channel::Source(SourceName::new("future").unwrap())).is_err());
+        assert!(secrets.client(&AppKey::new("shop").unwrap()).is_ok());
+    }
+
+    #[test]
+    fn neither_a_document_nor_its_error_shows_a_secret() {
+        let secrets = Secrets::from_json(r#"{"clients": {"shop": {"secrets": ["CANARY"]}}}"#).unwrap();
+        assert!(!format!("{secrets:?}").contains("CANARY"));
+        let error = Secrets::from_json(r#"{"clients": "CANARY"}"#).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("CANARY"));
+    }
+}

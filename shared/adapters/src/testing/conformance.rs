@@ -1,0 +1,169 @@
+//! What a port promises, as a test that its twin and its AWS implementation both pass.
+//!
+//! Each suite takes a `run` that no other run has used, and touches only names that hold it.
+
+use std::collections::BTreeMap;
+
+use domain::{
+    AppKey, Carrier, EventId, Link, LogisticsId, MessageId, Nonce, OrderFacts, OrderId, OrderReport, Origin, Outcome,
+    Package, RawStatus, ReportedStatus, SourceName, Trace, TraceStatus, TradeFacts, TradeKey, TradeReport, TradeStatus,
+    UnixMillis, Waybill, WaybillReport,
+};
+
+use crate::ports::{Claim, Nonces, OrderStore, TradeStore};
+
+/// What a promise's breach looks like, or an error on the way to it.
+pub type Verdict = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+fn expect<T: PartialEq + std::fmt::Debug>(promise: &str, found: T, promised: T) -> Verdict {
+    if found == promised { Ok(()) } else { Err(format!("{promise}: found {found:?}, promised {promised:?}").into()) }
+}
+
+fn origin(source: &str, event: &str) -> Result<Origin, domain::InvalidText> {
+    Ok(Origin { source: SourceName::new(source)?, event_id: EventId::new(event)? })
+}
+
+/// The promises of [`OrderStore`].
+pub async fn orders(store: &impl OrderStore, run: &str) -> Verdict {
+    use Outcome::{Applied, Duplicate, Stale};
+    let order = OrderId::new(format!("conformance-{run}"))?;
+    let report = |status, at, by| OrderReport { status, at, by };
+    let at = UnixMillis::new(1_000)?;
+    let (earlier, later) = (UnixMillis::new(999)?, UnixMillis::new(1_001)?);
+    expect("an unknown order is empty", store.read(&order).await?, OrderFacts::default())?;
+
+    let arrived = report(ReportedStatus::Arrived, at, origin("w", "b")?);
+    let packed = report(ReportedStatus::Packed, at, origin("w", "b")?);
+    let both = [arrived.clone(), packed.clone()];
+    expect("new reports are applied", store.report(&order, &both).await?, vec![Applied; 2])?;
+    expect("again they are duplicates", store.report(&order, &both).await?, vec![Duplicate; 2])?;
+
+    let late = report(ReportedStatus::Arrived, later, origin("a", "a")?);
+    expect("a later report is stale", store.report(&order, std::slice::from_ref(&late)).await?, vec![Stale])?;
+    let shipped = report(ReportedStatus::Shipped, at, origin("w", "c")?);
+    let mixed = [late, packed, shipped.clone()];
+    expect(
+        "a stale one does not hold the others up",
+        store.report(&order, &mixed).await?,
+        vec![Stale, Duplicate, Applied],
+    )?;
+
+    let tie_lost = report(ReportedStatus::Shipped, at, origin("w", "d")?);
+    let tie_won = report(ReportedStatus::Shipped, at, origin("a", "z")?);
+    expect("of one time the greater origin is stale", store.report(&order, &[tie_lost]).await?, vec![Stale])?;
+    expect(
+        "of one time the smaller origin is kept",
+        store.report(&order, std::slice::from_ref(&tie_won)).await?,
+        vec![Applied],
+    )?;
+    let first = report(ReportedStatus::Arrived, earlier, origin("z", "z")?);
+    expect("an earlier report is kept", store.report(&order, std::slice::from_ref(&first)).await?, vec![Applied])?;
+
+    let kept: Vec<OrderReport> = store.read(&order).await?.reports().cloned().collect();
+    expect("what is kept reads back", kept, vec![first, both[1].clone(), tie_won])?;
+    links(store, &order, run).await
+}
+
+async fn links(store: &impl OrderStore, order: &OrderId, run: &str) -> Verdict {
+    let trade: TradeKey = format!("1688#conformance#{}", digits(run)).parse()?;
+    let link = |at: i64, event: &str| -> Result<Link, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Link { trade: trade.clone(), at: UnixMillis::new(at)?, by: origin("shopfront", event)? })
+    };
+    expect("a new link is applied", store.link(order, &link(5, "n1")?).await?, Outcome::Applied)?;
+    expect("again it is a duplicate", store.link(order, &link(5, "n1")?).await?, Outcome::Duplicate)?;
+    expect("a later one is stale", store.link(order, &link(6, "n0")?).await?, Outcome::Stale)?;
+    expect("an earlier one is kept", store.link(order, &link(4, "n9")?).await?, Outcome::Applied)?;
+    let kept: Vec<Link> = store.read(order).await?.links().cloned().collect();
+    expect("the link reads back", kept, vec![link(4, "n9")?])?;
+    expect("a trade knows its orders", store.orders_of(&trade).await?, vec![order.clone()])?;
+    let stranger: TradeKey = "1688#conformance-stranger#1".parse()?;
+    expect("a trade that is not linked has none", store.orders_of(&stranger).await?, Vec::new())
+}
+
+/// A trade id of this run: digits only, as marketplaces give them.
+fn digits(run: &str) -> String {
+    let folded = run.bytes().fold(7_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    folded.to_string()
+}
+
+/// The promises of [`TradeStore`].
+pub async fn trades(store: &impl TradeStore, run: &str) -> Verdict {
+    use Outcome::{Applied, Duplicate, Stale};
+    let trade: TradeKey = format!("taobao#conformance#{}", digits(run)).parse()?;
+    expect("an unknown trade is empty", store.read(&trade).await?, TradeFacts::default())?;
+    let report = |status, at, id: &str, raw: &str| -> Result<TradeReport, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(TradeReport { status, at: UnixMillis::new(at)?, id: MessageId::new(id)?, raw: RawStatus::new(raw)? })
+    };
+    let paid = report(TradeStatus::AwaitingShipment, 10, "m2", "b")?;
+    let shipped = report(TradeStatus::Shipped, 20, "m3", "c")?;
+    let both = [paid.clone(), shipped.clone()];
+    expect("new reports are applied", store.report(&trade, &both).await?, vec![Applied; 2])?;
+    expect("again they are duplicates", store.report(&trade, &both).await?, vec![Duplicate; 2])?;
+    let older = report(TradeStatus::AwaitingShipment, 9, "m9", "z")?;
+    let newer = report(TradeStatus::Shipped, 21, "m1", "a")?;
+    expect(
+        "older is stale, newer is kept",
+        store.report(&trade, &[older, newer.clone()]).await?,
+        vec![Stale, Applied],
+    )?;
+    for (id, raw, outcome) in [("m1", "z", Stale), ("m2", "a", Stale), ("m2", "c", Applied), ("m3", "a", Applied)] {
+        let tie = report(TradeStatus::AwaitingShipment, 10, id, raw)?;
+        expect("of one time the greater id, then word, is kept", store.report(&trade, &[tie]).await?, vec![outcome])?;
+    }
+    let kept = report(TradeStatus::AwaitingShipment, 10, "m3", "a")?;
+    let stranger: TradeKey = "taobao#conformance-stranger#1".parse()?;
+    let mut facts = TradeFacts::default();
+    facts.statuses.report(kept);
+    facts.statuses.report(newer);
+    let found = store.statuses(&[trade.clone(), stranger]).await?;
+    expect("known trades are found", found, BTreeMap::from([(trade.clone(), facts.statuses.clone())]))?;
+    expect("what is kept reads back", store.read(&trade).await?, facts.clone())?;
+    packages(store, &trade, facts).await?;
+    many(store, run).await
+}
+
+async fn packages(store: &impl TradeStore, trade: &TradeKey, mut facts: TradeFacts) -> Verdict {
+    use Outcome::{Applied, Duplicate, Stale};
+    let id = LogisticsId::new("LP1")?;
+    let waybill = |at, number: &str| -> Result<Option<WaybillReport>, Box<dyn std::error::Error + Send + Sync>> {
+        let (at, id) = (UnixMillis::new(at)?, MessageId::new("m")?);
+        Ok(Some(WaybillReport { at, id, carrier: Carrier::new("\u{4e2d}\u{901a}")?, number: Waybill::new(number)? }))
+    };
+    let trace = |at, status: &str| -> Result<Option<Trace>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Some(Trace { at: UnixMillis::new(at)?, id: MessageId::new("m")?, status: TraceStatus::new(status)? }))
+    };
+    let sent = Package { waybill: waybill(5, "1")?, trace: trace(5, "CONSIGN")? };
+    expect("a new consignment is applied", store.ship(trade, &id, &sent).await?, Applied)?;
+    expect("again it is a duplicate", store.ship(trade, &id, &sent).await?, Duplicate)?;
+    let renumbered = Package { waybill: waybill(9, "2")?, trace: None };
+    expect("a new waybill is applied", store.ship(trade, &id, &renumbered).await?, Applied)?;
+    let signed = Package { waybill: waybill(8, "1")?, trace: trace(8, "SIGN")? };
+    expect("a newer trace is kept beside a newer waybill", store.ship(trade, &id, &signed).await?, Applied)?;
+    expect("what lost both is stale", store.ship(trade, &id, &sent).await?, Stale)?;
+    facts.packages.insert(id, Package { waybill: renumbered.waybill, trace: signed.trace });
+    expect("the consignment reads back", store.read(trade).await?, facts)
+}
+
+/// More trades than one batch read takes.
+async fn many(store: &impl TradeStore, run: &str) -> Verdict {
+    let keys: Result<Vec<TradeKey>, _> =
+        (0..130).map(|number| format!("1688#many-{}#{number}", digits(run)).parse()).collect();
+    let keys = keys?;
+    for (number, key) in keys.iter().enumerate().filter(|(number, _)| number % 10 == 0) {
+        let at = UnixMillis::new(i64::try_from(number)?)?;
+        let (id, raw) = (MessageId::new("m")?, RawStatus::new("cancel")?);
+        store.report(key, &[TradeReport { status: TradeStatus::Closed, at, id, raw }]).await?;
+    }
+    expect("many are read in turns", store.statuses(&keys).await?.len(), 13)
+}
+
+/// The promises of [`Nonces`].
+pub async fn nonces(nonces: &impl Nonces, run: &str) -> Verdict {
+    let forget_at = UnixMillis::new(4_102_444_800_000)?;
+    let (client, other) = (AppKey::new("conformance")?, AppKey::new("conformance-2")?);
+    let nonce = Nonce::new(run)?;
+    expect("a free nonce is ours", nonces.claim(&client, &nonce, "r1", forget_at).await?, Claim::Ours)?;
+    expect("a lost answer is asked for again", nonces.claim(&client, &nonce, "r1", forget_at).await?, Claim::Ours)?;
+    expect("another request finds it used", nonces.claim(&client, &nonce, "r2", forget_at).await?, Claim::Used)?;
+    expect("another client has its own", nonces.claim(&other, &nonce, "r2", forget_at).await?, Claim::Ours)
+}

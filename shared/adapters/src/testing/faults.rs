@@ -1,0 +1,191 @@
+//! A port that fails at a chosen call, in a chosen way.
+//!
+//! *Done, but reported as a timeout* is the fault that real networks have and mocks forget.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::order::KnownOrder;
+use domain::{
+    AppKey, Link, LogisticsId, Nonce, OrderFacts, OrderId, OrderReport, Outcome, Package, TradeFacts, TradeKey,
+    TradeReport, TradeStatuses, UnixMillis,
+};
+use protocols::VerifiedEvent;
+
+use crate::error::{Cause, Certainty, PortError};
+use crate::ports::{Claim, EventQueue, Nonces, OrderStore, Quarantine, Quarantined, SecretsSource, TradeStore};
+use crate::secrets::Secrets;
+
+/// How a call fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Refused before anything was done.
+    Before,
+    /// Nothing was done, and the caller cannot know.
+    TimedOut,
+    /// Done, but reported as a timeout.
+    DoneButTimedOut,
+    /// Done, and then the process was gone: the caller never hears of it.
+    CrashedAfter,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Before, Self::TimedOut, Self::DoneButTimedOut, Self::CrashedAfter];
+}
+
+#[derive(Debug, Default)]
+struct Calls {
+    made: Vec<&'static str>,
+    faults: BTreeMap<usize, Fault>,
+}
+
+/// Which of the calls that follow fail, and a record of all that were made.
+#[derive(Debug, Clone, Default)]
+pub struct FaultPlan {
+    calls: Arc<Mutex<Calls>>,
+    crashed: Arc<tokio::sync::Notify>,
+}
+
+impl FaultPlan {
+    /// No call fails.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// The calls at these positions, counted from 0, fail so.
+    pub fn at(faults: impl IntoIterator<Item = (usize, Fault)>) -> Self {
+        let plan = Self::default();
+        plan.lock().faults = faults.into_iter().collect();
+        plan
+    }
+
+    /// The verbs that were called, in turn.
+    pub fn calls(&self) -> Vec<&'static str> {
+        self.lock().made.clone()
+    }
+
+    /// Runs an invocation until it ends or its process is gone (`None`).
+    pub async fn run<T>(&self, invocation: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.crashed.notified() => None,
+            done = invocation => Some(done),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next(&self, verb: &'static str) -> Option<Fault> {
+        let mut calls = self.lock();
+        let position = calls.made.len();
+        calls.made.push(verb);
+        calls.faults.get(&position).copied()
+    }
+
+    async fn around<T>(
+        &self,
+        verb: &'static str,
+        work: impl Future<Output = Result<T, PortError>>,
+    ) -> Result<T, PortError> {
+        let lost = PortError::new(verb, Cause::Away, Certainty::Indeterminate);
+        match self.next(verb) {
+            None => work.await,
+            Some(Fault::Before) => Err(PortError::new(verb, Cause::Throttled, Certainty::Determinate)),
+            Some(Fault::TimedOut) => Err(lost),
+            Some(Fault::DoneButTimedOut) => work.await.and(Err(lost)),
+            Some(Fault::CrashedAfter) => {
+                work.await?;
+                self.crashed.notify_one();
+                std::future::pending().await
+            }
+        }
+    }
+}
+
+/// A port around which faults happen by a plan.
+#[derive(Debug, Clone)]
+pub struct Faulty<P> {
+    port: P,
+    plan: FaultPlan,
+}
+
+impl<P> Faulty<P> {
+    /// This port, under this plan. Several ports can share a plan: their calls are counted together.
+    pub fn new(port: P, plan: &FaultPlan) -> Self {
+        Self { port, plan: plan.clone() }
+    }
+}
+
+impl<P: OrderStore + Sync> OrderStore for Faulty<P> {
+    async fn report(&self, order: &OrderId, reports: &[OrderReport]) -> Result<Vec<Outcome>, PortError> {
+        self.plan.around("orders.report", self.port.report(order, reports)).await
+    }
+
+    async fn link(&self, order: &OrderId, link: &Link) -> Result<Outcome, PortError> {
+        self.plan.around("orders.link", self.port.link(order, link)).await
+    }
+
+    async fn read(&self, order: &OrderId) -> Result<OrderFacts, PortError> {
+        self.plan.around("orders.read", self.port.read(order)).await
+    }
+
+    async fn orders_of(&self, trade: &TradeKey) -> Result<Vec<OrderId>, PortError> {
+        self.plan.around("orders.orders_of", self.port.orders_of(trade)).await
+    }
+
+    async fn list(&self, items_max: usize) -> Result<Vec<KnownOrder>, PortError> {
+        self.plan.around("orders.list", self.port.list(items_max)).await
+    }
+}
+
+impl<P: TradeStore + Sync> TradeStore for Faulty<P> {
+    async fn report(&self, trade: &TradeKey, reports: &[TradeReport]) -> Result<Vec<Outcome>, PortError> {
+        self.plan.around("trades.report", self.port.report(trade, reports)).await
+    }
+
+    async fn ship(&self, trade: &TradeKey, package: &LogisticsId, report: &Package) -> Result<Outcome, PortError> {
+        self.plan.around("trades.ship", self.port.ship(trade, package, report)).await
+    }
+
+    async fn read(&self, trade: &TradeKey) -> Result<TradeFacts, PortError> {
+        self.plan.around("trades.read", self.port.read(trade)).await
+    }
+
+    async fn statuses(&self, trades: &[TradeKey]) -> Result<BTreeMap<TradeKey, TradeStatuses>, PortError> {
+        self.plan.around("trades.statuses", self.port.statuses(trades)).await
+    }
+}
+
+impl<P: EventQueue + Sync> EventQueue for Faulty<P> {
+    async fn send(&self, events: &[VerifiedEvent]) -> Result<(), PortError> {
+        self.plan.around("events.send", self.port.send(events)).await
+    }
+}
+
+impl<P: Quarantine + Sync> Quarantine for Faulty<P> {
+    async fn put(&self, message: &Quarantined) -> Result<(), PortError> {
+        self.plan.around("quarantine.put", self.port.put(message)).await
+    }
+}
+
+impl<P: SecretsSource + Sync> SecretsSource for Faulty<P> {
+    async fn read(&self) -> Result<Secrets, PortError> {
+        self.plan.around("secrets.read", self.port.read()).await
+    }
+}
+
+impl<P: Nonces + Sync> Nonces for Faulty<P> {
+    async fn claim(
+        &self,
+        client: &AppKey,
+        nonce: &Nonce,
+        request_id: &str,
+        forget_at: UnixMillis,
+    ) -> Result<Claim, PortError> {
+        self.plan.around("nonces.claim", self.port.claim(client, nonce, request_id, forget_at)).await
+    }
+}

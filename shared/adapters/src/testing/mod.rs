@@ -1,0 +1,9 @@
+//! What tests need of the ports: twins in memory, a fault injector around any of them, a clock that is
+//! set by hand, and the suite that a twin and its AWS implementation both pass.
+
+pub mod conformance;
+mod faults;
+mod twins;
+
+pub use faults::{Fault, FaultPlan, Faulty};
+pub use twins::{ManualClock, MemoryEvents, MemoryNonces, MemoryOrders, MemoryQuarantine, MemorySecrets, MemoryTrades};

@@ -1,0 +1,41 @@
+//! The environment, read once at init. A missing or malformed variable fails init with its name.
+
+use adapters::aws::Settings;
+
+/// A variable that a function cannot start without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// It is not set, or is empty.
+    #[error("environment variable {0} is not set")]
+    Missing(&'static str),
+    /// It is set to something else than it should be.
+    #[error("environment variable {0} is not a number")]
+    NotANumber(&'static str),
+}
+
+/// A variable that must be set.
+pub fn required(name: &'static str) -> Result<String, ConfigError> {
+    optional(name).ok_or(ConfigError::Missing(name))
+}
+
+/// A variable that may be unset or empty.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+pub fn optional(name: &'static str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// A whole number that may be unset.
+pub fn number_or(name: &'static str, default: usize) -> Result<usize, ConfigError> {
+    optional(name).map_or(Ok(default), |text| text.parse().map_err(|_| ConfigError::NotANumber(name)))
+}
+
+/// Region, credentials and endpoint, as Lambda and the operator's shell set them.
+pub fn aws() -> Result<Settings, ConfigError> {
+    Ok(Settings {
+        region: required("AWS_REGION")?,
+        access_key_id: required("AWS_ACCESS_KEY_ID")?,
+        secret_access_key: required("AWS_SECRET_ACCESS_KEY")?,
+        session_token: optional("AWS_SESSION_TOKEN"),
+        endpoint_url: optional("AWS_ENDPOINT_URL"),
+    })
+}
