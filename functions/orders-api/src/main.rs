@@ -1,0 +1,31 @@
+//! The orders-api function: clients, then the loop.
+
+use adapters::aws::dynamodb::{DynamoNonces, DynamoOrders, DynamoTrades};
+use adapters::aws::{SecretsManager, connect};
+use adapters::clock::{Clock, SystemClock};
+use adapters::secrets::{KEPT_MS_MAX, SecretCache};
+use lambda::http::{ApiEvent, Request};
+use lambda::log::Stdout;
+use lambda_runtime::{LambdaEvent, service_fn};
+use orders_api::config::Config;
+use orders_api::handler::handle;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    lambda::log::init();
+    let config = Config::from_environment()?;
+    let aws = connect(config.aws);
+    let orders = DynamoOrders::new(&aws, config.orders_table);
+    let trades = DynamoTrades::new(&aws, config.trades_table);
+    let nonces = DynamoNonces::new(&aws, config.nonces_table);
+    let secrets = SecretsManager::new(&aws, config.secret_id);
+    let cache = SecretCache::default();
+    // Reads the secrets, and opens the connection to them, before the first client waits.
+    cache.read(&secrets, SystemClock.now(), KEPT_MS_MAX).await.ok();
+    let (orders, trades, client) = (&orders, &trades, (&nonces, &secrets, &cache));
+    let serve = service_fn(|event: LambdaEvent<ApiEvent>| async move {
+        let request = Request::new(event.payload, event.context.request_id);
+        Ok::<_, std::convert::Infallible>(handle(request, orders, trades, client, &SystemClock, &Stdout).await)
+    });
+    lambda_runtime::run(serve).await.map_err(anyhow::Error::from_boxed)
+}

@@ -1,0 +1,29 @@
+//! The status-writer function: clients, then the loop.
+
+use adapters::aws::dynamodb::{DynamoOrders, DynamoTrades};
+use adapters::aws::{SqsQuarantine, connect};
+use adapters::clock::SystemClock;
+use aws_lambda_events::event::sqs::SqsEvent;
+use lambda::deadline::Deadline;
+use lambda::log::Stdout;
+use lambda_runtime::{LambdaEvent, service_fn};
+use status_writer::config::Config;
+use status_writer::handler::handle;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    lambda::log::init();
+    let config = Config::from_environment()?;
+    let aws = connect(config.aws);
+    let orders = DynamoOrders::new(&aws, config.orders_table);
+    let trades = DynamoTrades::new(&aws, config.trades_table);
+    let quarantine = SqsQuarantine::new(&aws, config.quarantine_queue_url);
+    let (orders, trades, quarantine) = (&orders, &trades, &quarantine);
+    let serve = service_fn(|event: LambdaEvent<SqsEvent>| async move {
+        let deadline = Deadline::from_lambda(event.context.deadline);
+        handle(event.payload, deadline, orders, trades, quarantine, &SystemClock, &Stdout)
+            .await
+            .map_err(lambda_runtime::Error::from)
+    });
+    lambda_runtime::run(serve).await.map_err(anyhow::Error::from_boxed)
+}
