@@ -1,0 +1,18 @@
+//! Hermetic scenarios: the functions over the in-memory twins, with seeded histories and faults.
+//! Tests are named as claims; a failure prints its seed, and the seed replays it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::string_slice,
+    missing_docs
+)]
+
+mod support;
+
+mod hostile;
+mod signatures;

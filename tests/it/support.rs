@@ -1,0 +1,209 @@
+//! A shop with a stack in memory: its functions, its twins, its counterparts' secrets.
+
+use adapters::clock::Clock;
+use adapters::secrets::{SecretCache, Secrets};
+use adapters::testing::{
+    FaultPlan, Faulty, ManualClock, MemoryEvents, MemoryNonces, MemoryOrders, MemoryQuarantine, MemorySecrets,
+    MemoryTrades,
+};
+use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use domain::UnixMillis;
+use lambda::deadline::Deadline;
+use lambda::http::{Request, Response};
+use lambda::log::MemoryLog;
+use secrecy::SecretString;
+
+/// What the shop's counterparts sign with.
+pub const APP_SECRET: &str = "test_app_secret_0123456789abcdef";
+pub const WAREHOUSE_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub const SCANNER_SECRET: &str = "scanner-secret-0123456789";
+pub const CLIENT_SECRET: &str = "client-secret-0123456789";
+
+/// 2026-11-21T08:00:00Z, where the shop's clock starts.
+pub const NOW: i64 = 1_795_248_000_000;
+
+pub fn secret(text: &str) -> SecretString {
+    SecretString::from(text)
+}
+
+/// The secrets document of the shop.
+pub fn secrets() -> Secrets {
+    Secrets::from_json(
+        &serde_json::json!({
+            "marketplaces": {"1688": {"demo": {"app_key": "1", "app_secrets": [APP_SECRET]}}},
+            "sources": {"warehouse": {"scheme": "standard-webhooks", "secrets": [WAREHOUSE_SECRET]},
+                        "scanner": {"scheme": "hmac-sha256", "secrets": [SCANNER_SECRET]}},
+            "clients": {"shopfront": {"secrets": [CLIENT_SECRET]}}
+        })
+        .to_string(),
+    )
+    .unwrap()
+}
+
+/// The stack in memory.
+#[derive(Debug, Clone)]
+pub struct Shop {
+    pub orders: MemoryOrders,
+    pub trades: MemoryTrades,
+    pub events: MemoryEvents,
+    pub quarantine: MemoryQuarantine,
+    pub secrets: MemorySecrets,
+    pub nonces: MemoryNonces,
+    pub clock: ManualClock,
+    pub log: MemoryLog,
+    pub plan: FaultPlan,
+    pub cache: std::sync::Arc<SecretCache>,
+}
+
+impl Shop {
+    /// A shop where nothing fails.
+    pub fn new() -> Self {
+        Self::under(FaultPlan::none())
+    }
+
+    /// A shop whose port calls fail by a plan.
+    pub fn under(plan: FaultPlan) -> Self {
+        Self {
+            orders: MemoryOrders::default(),
+            trades: MemoryTrades::default(),
+            events: MemoryEvents::default(),
+            quarantine: MemoryQuarantine::default(),
+            secrets: MemorySecrets::new(secrets()),
+            nonces: MemoryNonces::default(),
+            clock: ManualClock::at(UnixMillis::new(NOW).unwrap()),
+            log: MemoryLog::default(),
+            plan,
+            cache: std::sync::Arc::default(),
+        }
+    }
+
+    fn faulty<P: Clone>(&self, port: &P) -> Faulty<P> {
+        Faulty::new(port.clone(), &self.plan)
+    }
+
+    /// One delivery through webhook-intake. `None` when its process was gone before it answered.
+    pub async fn deliver(&self, request: Request) -> Option<Response> {
+        let (queue, source) = (self.faulty(&self.events), self.faulty(&self.secrets));
+        self.plan
+            .run(webhook_intake::handler::handle(request, &queue, &source, &self.cache, &self.clock, &self.log))
+            .await
+    }
+
+    /// One batch through status-writer: the ids that have to come again. `None` when its process was gone.
+    pub async fn write(&self, batch: SqsEvent) -> Option<Vec<String>> {
+        self.write_until(batch, Deadline::from_lambda(u64::MAX)).await
+    }
+
+    /// The same, with a deadline.
+    pub async fn write_until(&self, batch: SqsEvent, deadline: Deadline) -> Option<Vec<String>> {
+        let (orders, trades) = (self.faulty(&self.orders), self.faulty(&self.trades));
+        let quarantine = self.faulty(&self.quarantine);
+        let invocation =
+            status_writer::handler::handle(batch, deadline, &orders, &trades, &quarantine, &self.clock, &self.log);
+        let answer = self.plan.run(invocation).await?.unwrap();
+        Some(answer.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect())
+    }
+
+    /// One request through orders-api.
+    pub async fn ask(&self, request: Request) -> Option<Response> {
+        let (orders, trades) = (self.faulty(&self.orders), self.faulty(&self.trades));
+        let (nonces, source) = (self.faulty(&self.nonces), self.faulty(&self.secrets));
+        let client = (&nonces, &source, &*self.cache);
+        self.plan.run(orders_api::handler::handle(request, &orders, &trades, client, &self.clock, &self.log)).await
+    }
+}
+
+/// A batch of messages, with ids `m0`, `m1`, …
+pub fn batch(bodies: impl IntoIterator<Item = String>) -> SqsEvent {
+    let records = bodies.into_iter().enumerate().map(|(position, body)| {
+        let mut message = SqsMessage::default();
+        message.message_id = Some(format!("m{position}"));
+        message.body = Some(body);
+        message
+    });
+    let mut event = SqsEvent::default();
+    event.records = records.collect();
+    event
+}
+
+/// A request with this body.
+pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Request {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    Request {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        query: query.to_owned(),
+        headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        body: Ok(body.into()),
+        request_id: "r1".to_owned(),
+    }
+}
+
+/// A push that 1688 signed, to the shop `demo`.
+pub fn push(message: &str) -> Request {
+    request("POST", "/webhooks/1688/demo", &[], protocols::ali1688::push::signed_form(&secret(APP_SECRET), message))
+}
+
+/// A status push: order, 1688's word, time in ms, message id.
+pub fn status_push(trade: u64, word: &str, at: i64, id: u64) -> String {
+    serde_json::json!({
+        "bizKey": "elsewhere", "gmtBorn": at, "msgId": id, "type": "ORDER_BUYER_VIEW_ORDER_PAY",
+        "userInfo": "b2b-665170100",
+        "data": {"orderId": trade, "currentStatus": word, "msgSendTime": "2018-05-30 19:34:27"}
+    })
+    .to_string()
+}
+
+/// An event that the warehouse signed at `now`.
+pub fn warehouse(id: &str, now: i64, body: &str) -> Request {
+    let seconds = now / 1_000;
+    let signature =
+        protocols::standard_webhooks::sign(&secret(WAREHOUSE_SECRET), id, seconds, body.as_bytes()).unwrap();
+    let timestamp = seconds.to_string();
+    let headers = [("webhook-id", id), ("webhook-timestamp", &timestamp), ("webhook-signature", &signature)];
+    request("POST", "/webhooks/events/warehouse", &headers, body)
+}
+
+/// A status event in the warehouse's form: time in ms.
+pub fn status_event(order: &str, status: &str, at: i64) -> String {
+    let timestamp = UnixMillis::new(at).unwrap().to_rfc3339();
+    serde_json::json!({"type": "order.status", "timestamp": timestamp, "data": {"order_id": order, "status": status}})
+        .to_string()
+}
+
+/// An event that the scanner signed.
+pub fn scanner(body: &str) -> Request {
+    let signature = protocols::flat_hmac::sign(&secret(SCANNER_SECRET), body.as_bytes());
+    request("POST", "/webhooks/events/scanner", &[("x-signature", &signature)], body)
+}
+
+/// A request that the shop front signed at `now`.
+pub fn client(method: &str, path: &str, nonce: &str, now: i64, body: &str) -> Request {
+    let timestamp = (now / 1_000).to_string();
+    let signable = protocols::client::Signable {
+        timestamp: &timestamp,
+        nonce,
+        method,
+        path_with_query: path,
+        body: body.as_bytes(),
+    };
+    let signature = signable.sign(&secret(CLIENT_SECRET));
+    let headers =
+        [("x-app-key", "shopfront"), ("x-timestamp", &timestamp), ("x-nonce", nonce), ("x-signature", &signature)];
+    request(method, path, &headers, body)
+}
+
+/// How many rounds a battery runs: in full under `make soak`, a share of it under `make test`.
+#[expect(clippy::disallowed_methods, reason = "tests choose their length by the environment")]
+pub fn rounds(share: u64, full: u64) -> u64 {
+    if std::env::var("SAMPAN_SOAK").is_ok() { full } else { share }
+}
+
+/// The seed of a battery: given by `SAMPAN_SEED`, else fresh. Printed, so that a failure can be replayed.
+#[expect(clippy::disallowed_methods, reason = "tests choose their seed by the environment")]
+pub fn seed(battery: &str) -> u64 {
+    let given = std::env::var("SAMPAN_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or_else(|| u64::try_from(adapters::clock::SystemClock.now().get()).unwrap());
+    println!("{battery}: seed {seed} (replay with SAMPAN_SEED={seed})");
+    seed
+}
