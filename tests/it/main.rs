@@ -9,10 +9,16 @@
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::string_slice,
-    missing_docs
+    missing_docs,
+    unreachable_pub
 )]
 
 mod support;
 
+mod batches;
+mod faults;
 mod hostile;
+mod joins;
+mod reading;
 mod signatures;
+mod twins;
