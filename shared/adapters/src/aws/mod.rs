@@ -5,6 +5,8 @@ pub mod dynamodb;
 mod error;
 mod secrets_manager;
 mod sqs;
+#[cfg(test)]
+mod stub;
 
 pub use connect::{Settings, connect};
 pub use secrets_manager::SecretsManager;

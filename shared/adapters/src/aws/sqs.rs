@@ -133,12 +133,72 @@ impl Quarantine for SqsQuarantine {
 
 #[cfg(test)]
 mod tests {
+    use super::super::stub::{Answer, Script};
     use super::*;
 
-    #[test]
-    fn n_small_messages_take_a_tenth_of_the_calls_rounded_up() {
-        for (messages, calls) in [(0, 0), (1, 1), (10, 1), (11, 2), (300, 30)] {
-            assert_eq!(batches(vec!["m".to_owned(); messages]).len(), calls);
+    /// This many events, read from pushes that 1688 signed.
+    fn events(count: usize) -> Vec<VerifiedEvent> {
+        let now = domain::UnixMillis::new(1_795_248_000_000).unwrap();
+        let channel = protocols::Channel::Ali1688(domain::ShopId::new("demo").unwrap());
+        let secret = secrecy::SecretString::from("s");
+        let event = |number: usize| {
+            let message = format!(
+                r#"{{"msgId":{number},"type":"T","gmtBorn":1,"data":{{"orderId":{number},"currentStatus":"success"}}}}"#
+            );
+            let form = protocols::ali1688::push::signed_form(&secret, &message);
+            let delivery = protocols::Delivery::new(channel.clone(), String::new(), Vec::new(), form.into_bytes());
+            let credentials = protocols::Credentials::Ali1688(vec![secret.clone()]);
+            match delivery.verify(&credentials, now).unwrap().read(now).unwrap() {
+                protocols::Content::Events(events) => events,
+                other => panic!("{other:?}"),
+            }
+        };
+        (0..count).flat_map(event).collect()
+    }
+
+    /// An answer that took all entries but these.
+    fn taken_but(failed: &[usize]) -> Answer {
+        let failed: Vec<_> = failed
+            .iter()
+            .map(|id| serde_json::json!({"Id": id.to_string(), "Code": "InternalError", "SenderFault": false}))
+            .collect();
+        Answer::Json(200, serde_json::json!({"Successful": [], "Failed": failed}).to_string())
+    }
+
+    fn sent(script: &Script) -> Vec<Vec<String>> {
+        let entries = |body: &serde_json::Value| body["Entries"].as_array().unwrap().clone();
+        let subject = |entry: &serde_json::Value| {
+            let message: serde_json::Value = serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap();
+            message["subject"].as_str().unwrap().to_owned()
+        };
+        script.asked().iter().map(|(_, body)| entries(body).iter().map(subject).collect()).collect()
+    }
+
+    #[tokio::test]
+    async fn n_events_take_a_tenth_of_the_calls_rounded_up() {
+        for (count, calls) in [(0, 0), (1, 1), (10, 1), (11, 2), (95, 10)] {
+            let script = Script::new(vec![taken_but(&[]); calls]);
+            SqsEventQueue::new(&script.config(), "http://stub.invalid/q".to_owned())
+                .send(&events(count))
+                .await
+                .unwrap();
+            assert_eq!(script.asked().len(), calls, "{count} events");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_entries_that_failed_are_sent_again() {
+        let script = Script::new([taken_but(&[1, 3]), taken_but(&[0]), taken_but(&[])]);
+        SqsEventQueue::new(&script.config(), "http://stub.invalid/q".to_owned()).send(&events(4)).await.unwrap();
+        assert_eq!(sent(&script), [vec!["0", "1", "2", "3"], vec!["1", "3"], vec!["1"]]);
+    }
+
+    #[tokio::test]
+    async fn entries_that_keep_failing_and_lost_answers_may_have_happened() {
+        for script in [Script::new(vec![taken_but(&[0]); ENTRY_ATTEMPTS_MAX]), Script::new([Answer::Lost])] {
+            let queue = SqsEventQueue::new(&script.config(), "http://stub.invalid/q".to_owned());
+            let error = queue.send(&events(1)).await.unwrap_err();
+            assert_eq!(error.certainty, Certainty::Indeterminate, "{error:?}");
         }
     }
 

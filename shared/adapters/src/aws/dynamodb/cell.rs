@@ -159,9 +159,23 @@ async fn write(
     }
 }
 
+/// The bytes of an item that holds these cells. Source: DynamoDB developer guide, "DynamoDB item sizes and
+/// formats": names and strings by their UTF-8 bytes, a number by half its digits and one, at most two more.
+#[cfg(test)]
+pub(super) fn item_bytes(address: Address<'_>, cells: &[Cell]) -> usize {
+    let value = |value: &AttributeValue| match value {
+        AttributeValue::N(digits) => digits.len().div_ceil(2) + 2,
+        other => other.as_s().unwrap().len(),
+    };
+    let attributes = cells.iter().flat_map(Cell::attributes).map(|(name, of)| name.len() + value(&of));
+    "pk".len() + address.pk.len() + "sk".len() + address.sk.len() + attributes.sum::<usize>()
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::super::stub::{Answer, Script};
     use super::*;
+    use crate::error::Disposition;
 
     fn cell(keep: Keep) -> Cell {
         Cell {
@@ -201,5 +215,77 @@ mod tests {
             assert_eq!(cell(Keep::Earliest).compare(&item(at, id)), earliest, "{at} {id}");
         }
         assert_eq!(cell(Keep::Latest).compare(&HashMap::new()), Outcome::Applied);
+    }
+
+    const ADDRESS: Address<'_> = Address { table: "trades", pk: "1688#demo#1", sk: "status" };
+
+    async fn taken_in(script: &Script, cells: Vec<Cell>) -> Result<Vec<Outcome>, PortError> {
+        take_in(&Client::new(&script.config()), "trades.report", ADDRESS, cells, &[]).await
+    }
+
+    fn refused(code: &str, item: serde_json::Value) -> Answer {
+        let kind = format!("com.amazonaws.dynamodb.v20120810#{code}");
+        Answer::Json(400, serde_json::json!({"__type": kind, "message": "m", "Item": item}).to_string())
+    }
+
+    fn done() -> Answer {
+        Answer::Json(200, "{}".to_owned())
+    }
+
+    #[tokio::test]
+    async fn reports_of_one_item_are_one_conditional_write_and_no_read() {
+        let script = Script::new([done()]);
+        let cells = vec![cell(Keep::Latest), Cell { name: "signed".to_owned(), ..cell(Keep::Latest) }];
+        assert_eq!(taken_in(&script, cells).await.unwrap(), [Outcome::Applied; 2]);
+        let asked = script.asked();
+        assert_eq!(asked.len(), 1);
+        assert_eq!(asked[0].0, "UpdateItem");
+        let condition = asked[0].1["ConditionExpression"].as_str().unwrap();
+        assert!(condition.contains("at_shipped <") && condition.contains("at_signed <"), "{condition}");
+    }
+
+    #[tokio::test]
+    async fn a_lost_condition_drops_what_lost_and_writes_the_rest_by_itself() {
+        let item = serde_json::json!({"at_shipped": {"N": "9"}, "id_shipped": {"S": "z"}, "raw_shipped": {"S": "r"}});
+        let script = Script::new([refused("ConditionalCheckFailedException", item), done()]);
+        let cells = vec![cell(Keep::Latest), Cell { name: "signed".to_owned(), ..cell(Keep::Latest) }];
+        assert_eq!(taken_in(&script, cells).await.unwrap(), [Outcome::Stale, Outcome::Applied]);
+        let asked = script.asked();
+        assert_eq!(asked.len(), 2);
+        let written = asked[1].1["UpdateExpression"].as_str().unwrap();
+        assert!(!written.contains("shipped") && written.contains("at_signed"), "{written}");
+    }
+
+    #[tokio::test]
+    async fn a_repeated_report_costs_one_call_and_is_a_duplicate() {
+        let item = serde_json::json!({"at_shipped": {"N": "5"}, "id_shipped": {"S": "m"}, "raw_shipped": {"S": "r"}});
+        let script = Script::new([refused("ConditionalCheckFailedException", item)]);
+        assert_eq!(taken_in(&script, vec![cell(Keep::Latest)]).await.unwrap(), [Outcome::Duplicate]);
+        assert_eq!(script.asked().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_dynamodb_says_decides_what_the_caller_does() {
+        for (answer, disposition) in [
+            (refused("TransactionConflictException", serde_json::Value::Null), Disposition::Retry),
+            (refused("ThrottlingException", serde_json::Value::Null), Disposition::Retry),
+            (refused("ProvisionedThroughputExceededException", serde_json::Value::Null), Disposition::Retry),
+            (refused("ValidationException", serde_json::Value::Null), Disposition::Reject),
+            (refused("ResourceNotFoundException", serde_json::Value::Null), Disposition::Reject),
+            (refused("InternalServerError", serde_json::Value::Null), Disposition::Reconcile),
+            (Answer::Json(500, "<html>".to_owned()), Disposition::Reconcile),
+            (Answer::Lost, Disposition::Reconcile),
+        ] {
+            let error = taken_in(&Script::new([answer.clone()]), vec![cell(Keep::Latest)]).await.unwrap_err();
+            assert_eq!(error.disposition(), disposition, "{answer:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_report_that_others_always_overtake_is_handed_back() {
+        // The item that comes back never explains the loss.
+        let script = Script::new(vec![refused("ConditionalCheckFailedException", serde_json::json!({})); ROUNDS_MAX]);
+        let error = taken_in(&script, vec![cell(Keep::Latest)]).await.unwrap_err();
+        assert_eq!((error.disposition(), script.asked().len()), (Disposition::Retry, ROUNDS_MAX));
     }
 }

@@ -140,3 +140,26 @@ impl OrderStore for DynamoOrders {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::cell::item_bytes;
+    use super::*;
+    use domain::UnixMillis;
+
+    #[test]
+    fn the_largest_status_item_of_an_order_is_one_write_unit() {
+        let longest = |bytes: usize| "x".repeat(bytes);
+        let by = Origin {
+            source: SourceName::new(longest(SourceName::BYTES_MAX)).unwrap(),
+            event_id: EventId::new(longest(EventId::BYTES_MAX)).unwrap(),
+        };
+        let cells: Vec<Cell> = ReportedStatus::ALL
+            .iter()
+            .map(|status| report_cell(&OrderReport { status: *status, at: UnixMillis::MAX, by: by.clone() }))
+            .collect();
+        let order = longest(OrderId::BYTES_MAX);
+        let bytes = item_bytes(Address { table: "orders", pk: &order, sk: STATUS }, &cells);
+        assert!(bytes <= 1_024, "{bytes} bytes");
+    }
+}

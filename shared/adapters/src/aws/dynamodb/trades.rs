@@ -177,3 +177,29 @@ impl TradeStore for DynamoTrades {
         Ok(found)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::cell::item_bytes;
+    use super::*;
+    use domain::{MessageId, ShopId, TradeId, UnixMillis};
+
+    #[test]
+    fn the_largest_status_item_of_a_trade_is_one_write_unit() {
+        let longest = |bytes: usize| "x".repeat(bytes);
+        let report = |status: &TradeStatus| TradeReport {
+            status: *status,
+            at: UnixMillis::MAX,
+            id: MessageId::new(longest(MessageId::BYTES_MAX)).unwrap(),
+            raw: RawStatus::new(longest(RawStatus::BYTES_MAX)).unwrap(),
+        };
+        let cells: Vec<Cell> = TradeStatus::ALL.iter().map(|status| status_cell(&report(status))).collect();
+        let trade = TradeKey {
+            marketplace: domain::Marketplace::Taobao,
+            shop: ShopId::new(longest(ShopId::BYTES_MAX)).unwrap(),
+            trade_id: TradeId::new(longest(TradeId::BYTES_MAX)).unwrap(),
+        };
+        let bytes = item_bytes(Address { table: "trades", pk: &trade.to_string(), sk: STATUS }, &cells);
+        assert!(bytes <= 1_024, "{bytes} bytes");
+    }
+}
