@@ -1,0 +1,90 @@
+//! The promises of the functions and the adapters on a stack: the template on the local emulator, with
+//! the built functions as its processes. One stack is started for all tests, on a free port, and stopped
+//! after them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod costs;
+mod journey;
+mod load;
+mod ports;
+mod privacy;
+mod refusals;
+mod settings;
+mod stage;
+
+use std::future::Future;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use crate::stage::Stage;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // One stack, one machine: side by side the tests would measure and disturb each other.
+    arguments.test_threads = Some(1);
+    if arguments.list {
+        return libtest_mimic::run(&arguments, trials(None)).exit_code();
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let stage = match runtime.block_on(Stage::set()) {
+        Ok(stage) => Arc::new(stage),
+        Err(error) => {
+            eprintln!("the stack did not start: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let conclusion = libtest_mimic::run(&arguments, trials(Some((runtime.handle().clone(), Arc::clone(&stage)))));
+    let left = runtime.block_on(stage.strike());
+    if let Err(error) = left {
+        eprintln!("the stack did not stop: {error:#}");
+        return ExitCode::FAILURE;
+    }
+    conclusion.exit_code()
+}
+
+type Context = Option<(tokio::runtime::Handle, Arc<Stage>)>;
+
+/// A test that runs on the stage.
+fn trial<F, R>(context: &Context, name: &str, claim: F) -> Trial
+where
+    F: FnOnce(Arc<Stage>) -> R + Send + 'static,
+    R: Future<Output = anyhow::Result<()>>,
+{
+    let context = context.clone();
+    Trial::test(name, move || {
+        let (runtime, stage) = context.ok_or("no stage is set")?;
+        runtime.block_on(claim(stage)).map_err(|error| Failed::from(format!("{error:#}")))
+    })
+}
+
+/// Every claim. What changes the stack's settings, and what reads all that was logged, comes last.
+fn trials(context: Context) -> Vec<Trial> {
+    let context = &context;
+    vec![
+        trial(context, "ports::the_orders_table_keeps_the_promises_of_its_port", ports::orders),
+        trial(context, "ports::the_trades_table_keeps_the_promises_of_its_port", ports::trades),
+        trial(context, "ports::the_nonces_table_keeps_the_promises_of_its_port", ports::nonces),
+        trial(context, "ports::reports_from_many_writers_at_once_join", ports::race),
+        trial(context, "journey::a_signed_push_becomes_the_status_of_the_order", journey::push_to_order),
+        trial(context, "journey::a_poison_message_is_found_in_quarantine_with_its_reason", journey::poison),
+        trial(context, "costs::a_batch_is_one_conditional_write_an_item_and_no_read", costs::batch),
+        trial(context, "costs::an_order_is_read_by_one_query_and_one_batch_read", costs::order),
+        trial(context, "refusals::strangers_and_replays_are_refused_with_the_contract_s_codes", refusals::codes),
+        trial(context, "refusals::hostile_bodies_are_refused_and_nothing_is_enqueued", refusals::hostile),
+        trial(context, "load::five_thousand_deliveries_end_in_the_right_orders", load::five_thousand),
+        trial(context, "costs::every_status_item_of_the_run_is_at_most_one_write_unit", costs::item_sizes),
+        trial(context, "settings::up_again_applies_new_settings_and_keeps_data", settings::up_again),
+        trial(context, "privacy::no_body_secret_name_phone_or_address_is_in_any_log", privacy::canaries),
+    ]
+}

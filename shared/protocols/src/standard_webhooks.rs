@@ -38,7 +38,6 @@ pub fn verify(
     let (Some(id), Some(timestamp), Some(signatures)) = (headers.id, headers.timestamp, headers.signature) else {
         return Err(Refusal::SignatureMissing);
     };
-    let event_id = EventId::new(id).map_err(|_| Refusal::Malformed("webhook-id is not an event id"))?;
     let seconds: i64 = timestamp.parse().map_err(|_| Refusal::TimestampInvalid)?;
     if !is_within_tolerance(seconds, now) {
         return Err(Refusal::TimestampInvalid);
@@ -57,7 +56,10 @@ pub fn verify(
             .iter()
             .any(|claimed| mac::hmac_sha256(&key, &parts).is_some_and(|mac| mac.verify_slice(claimed).is_ok()))
     });
-    if is_signed { Ok(event_id) } else { Err(Refusal::SignatureInvalid) }
+    if !is_signed {
+        return Err(Refusal::SignatureInvalid);
+    }
+    EventId::new(id).map_err(|_| Refusal::Malformed("webhook-id is not an event id"))
 }
 
 /// Whether a time in seconds is at most the tolerance away from now.

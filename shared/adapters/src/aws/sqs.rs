@@ -148,10 +148,9 @@ mod tests {
             let form = protocols::ali1688::push::signed_form(&secret, &message);
             let delivery = protocols::Delivery::new(channel.clone(), String::new(), Vec::new(), form.into_bytes());
             let credentials = protocols::Credentials::Ali1688(vec![secret.clone()]);
-            match delivery.verify(&credentials, now).unwrap().read(now).unwrap() {
-                protocols::Content::Events(events) => events,
-                other => panic!("{other:?}"),
-            }
+            let content = delivery.verify(&credentials, now).unwrap().read(now).unwrap();
+            let protocols::Content::Events(events) = content else { panic!("{content:?}") };
+            events
         };
         (0..count).flat_map(event).collect()
     }

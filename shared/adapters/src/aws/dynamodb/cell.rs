@@ -163,9 +163,9 @@ async fn write(
 /// formats": names and strings by their UTF-8 bytes, a number by half its digits and one, at most two more.
 #[cfg(test)]
 pub(super) fn item_bytes(address: Address<'_>, cells: &[Cell]) -> usize {
-    let value = |value: &AttributeValue| match value {
-        AttributeValue::N(digits) => digits.len().div_ceil(2) + 2,
-        other => other.as_s().unwrap().len(),
+    let value = |value: &AttributeValue| match value.as_n() {
+        Ok(digits) => digits.len().div_ceil(2) + 2,
+        Err(text) => text.as_s().unwrap().len(),
     };
     let attributes = cells.iter().flat_map(Cell::attributes).map(|(name, of)| name.len() + value(&of));
     "pk".len() + address.pk.len() + "sk".len() + address.sk.len() + attributes.sum::<usize>()

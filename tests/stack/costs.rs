@@ -1,0 +1,176 @@
+//! What the promises cost, counted on the wire and in the tables.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use adapters::aws::SqsQuarantine;
+use adapters::aws::dynamodb::{DynamoOrders, DynamoTrades};
+use adapters::clock::SystemClock;
+use adapters::ports::read_order;
+use anyhow::ensure;
+use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_types::SdkConfig;
+use domain::{OrderId, UnixMillis};
+use lambda::deadline::Deadline;
+use lambda::log::MemoryLog;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::stage::{Stage, fresh_trade, links, now};
+
+/// Counts calls by operation on their way to AWS.
+#[derive(Debug, Clone, Default)]
+struct Counter(Arc<Mutex<BTreeMap<String, usize>>>);
+
+#[derive(Debug)]
+struct Counting {
+    inner: SharedHttpConnector,
+    counter: Counter,
+}
+
+impl HttpConnector for Counting {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+        *self.counter.0.lock().unwrap().entry(operation).or_default() += 1;
+        self.inner.call(request)
+    }
+}
+
+impl Counter {
+    /// The same configuration, with every call counted.
+    fn watch(&self, config: &SdkConfig) -> SdkConfig {
+        let (inner, counter) = (config.http_client().unwrap(), self.clone());
+        let client: SharedHttpClient = http_client_fn(move |settings, components| {
+            let inner = inner.http_connector(settings, components);
+            SharedHttpConnector::new(Counting { inner, counter: counter.clone() })
+        });
+        config.clone().into_builder().http_client(client).build()
+    }
+
+    fn calls(&self) -> BTreeMap<String, usize> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+fn message(kind: &str, source: &str, subject: &str, at: UnixMillis, data: &Value) -> SqsMessage {
+    let body = json!({"specversion": "1.0", "id": at.get().to_string(), "source": source, "type": kind,
+                      "subject": subject, "time": at.to_rfc3339(), "data": data});
+    let mut message = SqsMessage::default();
+    message.message_id = Some(nonce_of(at, subject));
+    message.body = Some(body.to_string());
+    message
+}
+
+fn nonce_of(at: UnixMillis, subject: &str) -> String {
+    format!("{subject}-{}", at.get())
+}
+
+/// Ten records that touch four items.
+fn ten_records(order: &str, other: &str, trade: u64) -> SqsEvent {
+    let at = now();
+    let of_order = |order: &str, status: &str, ms: i64| {
+        let data = json!({"order_id": order, "status": status});
+        message("sampan.order.changed.v1", "/sources/warehouse", order, at.saturating_add_ms(ms), &data)
+    };
+    let of_trade = |said: Value, ms: i64| {
+        let mut data = json!({"marketplace": "1688", "shop": "demo", "trade_id": trade.to_string()});
+        data.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
+        message(
+            "sampan.trade.changed.v1",
+            "/marketplaces/1688/demo",
+            &trade.to_string(),
+            at.saturating_add_ms(ms),
+            &data,
+        )
+    };
+    let status = |status: &str, ms| of_trade(json!({"status": status, "raw_status": "raw"}), ms);
+    let trace = |word: &str, ms| of_trade(json!({"shipping": {"logistics_id": "LP1", "trace_status": word}}), ms);
+    let mut event = SqsEvent::default();
+    event.records = vec![
+        of_order(order, "arrived", 0),
+        of_order(order, "packed", 1),
+        of_order(order, "arrived", 2),
+        of_order(other, "arrived", 0),
+        status("awaiting_payment", 10),
+        status("awaiting_shipment", 11),
+        status("shipped", 12),
+        status("shipped", 13),
+        trace("CONSIGN", 20),
+        trace("SIGN", 21),
+    ];
+    event
+}
+
+pub async fn batch(stage: Arc<Stage>) -> anyhow::Result<()> {
+    let counter = Counter::default();
+    let config = counter.watch(&stage.session.config);
+    let stack = &stage.session.stack;
+    let orders = DynamoOrders::new(&config, stack.table("orders")?.to_owned());
+    let trades = DynamoTrades::new(&config, stack.table("trades")?.to_owned());
+    let quarantine = SqsQuarantine::new(&config, stack.queue("quarantine")?.to_owned());
+    let (order, other) = (format!("costs-{}", stage.run), format!("costs-other-{}", stage.run));
+    let event = ten_records(&order, &other, fresh_trade());
+    let deadline = Deadline::from_lambda(u64::MAX);
+    let mut counted = Vec::new();
+    for event in [event.clone(), event] {
+        let log = MemoryLog::default();
+        let answer = status_writer::handler::handle(event, deadline, &orders, &trades, &quarantine, &SystemClock, &log);
+        ensure!(answer.await?.batch_item_failures.is_empty(), "a record failed");
+        counted.push(counter.calls());
+    }
+    let one_write_an_item = BTreeMap::from([("UpdateItem".to_owned(), 4)]);
+    ensure!(counted == [one_write_an_item.clone(), one_write_an_item], "{counted:?}");
+    println!("ten records on four items, then again: {counted:?}");
+    Ok(())
+}
+
+pub async fn order(stage: Arc<Stage>) -> anyhow::Result<()> {
+    let order = format!("reading-{}", stage.run);
+    let trades: Vec<u64> = (0..3).map(|_| fresh_trade()).collect();
+    let linked = stage.ask(Method::PUT, &format!("/orders/{order}/trades"), &links(&trades)).await?;
+    ensure!(linked.status == 200, "{}", linked.label());
+    let counter = Counter::default();
+    let config = counter.watch(&stage.session.config);
+    let orders = DynamoOrders::new(&config, stage.session.stack.table("orders")?.to_owned());
+    let trades = DynamoTrades::new(&config, stage.session.stack.table("trades")?.to_owned());
+    ensure!(read_order(&orders, &trades, &OrderId::new(order)?).await?.is_some(), "the order is not there");
+    let counted = counter.calls();
+    let expected = BTreeMap::from([("BatchGetItem".to_owned(), 1), ("Query".to_owned(), 1)]);
+    ensure!(counted == expected, "{counted:?}");
+    println!("an order with three trades: {counted:?}");
+    Ok(())
+}
+
+/// The bytes that DynamoDB counts of an attribute, at most.
+fn bytes(name: &str, value: &AttributeValue) -> usize {
+    let of_value = match value.as_n() {
+        Ok(digits) => digits.len().div_ceil(2) + 2,
+        Err(text) => text.as_s().map_or(usize::MAX, String::len),
+    };
+    name.len().saturating_add(of_value)
+}
+
+pub async fn item_sizes(stage: Arc<Stage>) -> anyhow::Result<()> {
+    let client = aws_sdk_dynamodb::Client::new(&stage.session.config);
+    let (mut largest, mut count) = (0, 0);
+    for table in ["orders", "trades"] {
+        let mut pages = client.scan().table_name(stage.session.stack.table(table)?).into_paginator().items().send();
+        while let Some(item) = pages.next().await {
+            let item = item?;
+            if item.get("sk").and_then(|sk| sk.as_s().ok()).is_some_and(|sk| sk == "status") {
+                largest = largest.max(item.iter().map(|(name, value)| bytes(name, value)).sum());
+                count += 1;
+            }
+        }
+    }
+    ensure!(count >= 900, "only {count} status items: the load did not run");
+    ensure!(largest <= 1_024, "{largest} bytes");
+    println!("{count} status items, the largest of {largest} bytes");
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! The stack under test, and how its counterparts speak to it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use adapters::clock::{Clock, SystemClock};
+use adapters::secrets::Secrets;
+use anyhow::{Context, ensure};
+use aws_sdk_sqs::types::QueueAttributeName;
+use domain::{ShopId, SourceName, UnixMillis};
+use protocols::Channel;
+use reqwest::Method;
+use sampan::delivery::Delivery;
+use sampan::http::{Answer, Api, Request};
+use sampan::local::{self, Options, Running};
+use sampan::stack::Session;
+use serde_json::{Value, json};
+
+/// How long a test waits for what the queue and the writer do, in milliseconds. A bound, not a measure.
+const WAIT_MS_MAX: u64 = 120_000;
+/// Between two looks, in milliseconds.
+const LOOK_MS: u64 = 50;
+
+/// The stack of a run.
+pub struct Stage {
+    pub session: Session,
+    pub api: Api,
+    pub secrets: Secrets,
+    pub directory: PathBuf,
+    /// Tells this run's names from those of another.
+    pub run: String,
+    running: Mutex<Option<Running>>,
+}
+
+/// The repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+impl Stage {
+    /// Starts a stack of its own, in a directory of its own below `target`.
+    pub async fn set() -> anyhow::Result<Self> {
+        let run = now().get().to_string();
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("stack-{run}"));
+        let running = local::up(&Options::isolated(&root(), directory.clone())).await?;
+        let session = Session::local(running.stack.clone())?;
+        let (api, secrets) = (session.api()?, session.secrets().await?);
+        Ok(Self { session, api, secrets, directory, run, running: Mutex::new(Some(running)) })
+    }
+
+    /// Stops it, and makes sure that nobody listens there any more.
+    pub async fn strike(&self) -> anyhow::Result<()> {
+        drop(self.running.lock().unwrap().take());
+        local::down(&self.directory).await?;
+        let answer = self.api.send(get("/")).await;
+        ensure!(answer.is_err(), "something still answers at {}", self.session.stack.api_url);
+        std::fs::remove_dir_all(&self.directory).context("cannot remove the stack's directory")
+    }
+
+    /// Posts a push to the shop `demo`, signed.
+    pub async fn push(&self, message: &Value) -> anyhow::Result<Answer> {
+        self.deliver(Channel::Ali1688(ShopId::new("demo")?), message.to_string(), String::new()).await
+    }
+
+    /// Posts a status event of the warehouse, signed.
+    pub async fn warehouse(&self, id: &str, order: &str, status: &str, at: UnixMillis) -> anyhow::Result<Answer> {
+        let body = json!({"type": "order.status", "timestamp": at.to_rfc3339(),
+                          "data": {"order_id": order, "status": status}});
+        self.deliver(Channel::Source(SourceName::new("warehouse")?), body.to_string(), id.to_owned()).await
+    }
+
+    async fn deliver(&self, channel: Channel, text: String, id: String) -> anyhow::Result<Answer> {
+        self.api.send(Delivery { channel, text, id }.sign(&self.secrets, now())?).await
+    }
+
+    /// Asks as a client, with a nonce of its own.
+    pub async fn ask(&self, method: Method, path: &str, body: &str) -> anyhow::Result<Answer> {
+        self.api.send(self.signed(method, path, body, &nonce())?).await
+    }
+
+    /// A client's signed request.
+    pub fn signed(&self, method: Method, path: &str, body: &str, nonce: &str) -> anyhow::Result<Request> {
+        let (key, secret) = self.secrets.first_client().context("the stack has no client")?;
+        let client = (key.as_str(), secret);
+        Ok(Request::of_client(method, path.to_owned(), body.as_bytes().to_vec(), client, (nonce, now())))
+    }
+
+    /// An order as clients read it, once it is so.
+    pub async fn order_when(&self, id: &str, is_so: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+        let mut last = Value::Null;
+        for _ in 0..WAIT_MS_MAX / LOOK_MS {
+            let answer = self.ask(Method::GET, &format!("/orders/{id}"), "").await?;
+            last = serde_json::from_slice(&answer.body)?;
+            if answer.status == 200 && is_so(&last) {
+                return Ok(last);
+            }
+            tokio::time::sleep(Duration::from_millis(LOOK_MS)).await;
+        }
+        anyhow::bail!("order {id} never came to it: {last}")
+    }
+
+    /// Waits until no event waits or is being written.
+    pub async fn queue_is_empty(&self) -> anyhow::Result<()> {
+        for _ in 0..WAIT_MS_MAX / LOOK_MS {
+            if self.messages("events").await? == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(LOOK_MS)).await;
+        }
+        anyhow::bail!("the events queue never emptied")
+    }
+
+    /// How many messages a queue holds, those that are handed out included.
+    pub async fn messages(&self, queue: &str) -> anyhow::Result<u64> {
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let call = self.session.sqs().get_queue_attributes().queue_url(self.session.stack.queue(queue)?);
+        let answer = call.set_attribute_names(Some(names.to_vec())).send().await?;
+        let counts = answer.attributes.unwrap_or_default();
+        Ok(counts.values().filter_map(|count| count.parse::<u64>().ok()).sum())
+    }
+}
+
+/// A request that nobody signed.
+pub fn get(path: &str) -> Request {
+    Request { method: Method::GET, path: path.to_owned(), headers: Vec::new(), body: Vec::new() }
+}
+
+pub fn now() -> UnixMillis {
+    SystemClock.now()
+}
+
+/// A nonce that no other request has.
+pub fn nonce() -> String {
+    format!("{:032x}", fastrand::u128(..))
+}
+
+/// A status push: order, 1688's word, time, message id.
+pub fn status_push(trade: u64, word: &str, at: UnixMillis, id: u64) -> Value {
+    json!({"bizKey": "elsewhere", "gmtBorn": at.get(), "msgId": id, "type": "ORDER_BUYER_VIEW_ORDER_PAY",
+           "userInfo": "b2b-665170100", "data": {"orderId": trade, "currentStatus": word}})
+}
+
+/// The body that links trades of the shop `demo`.
+pub fn links(trades: &[u64]) -> String {
+    let link = |trade: &u64| json!({"marketplace": "1688", "shop": "demo", "trade_id": trade.to_string()});
+    json!({"trades": trades.iter().map(link).collect::<Vec<_>>()}).to_string()
+}
+
+/// A trade id that no other test has.
+pub fn fresh_trade() -> u64 {
+    fastrand::u64(1_000_000_000_000_000_000..9_000_000_000_000_000_000)
+}
