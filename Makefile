@@ -1,0 +1,67 @@
+# What a person does here. `make` alone lists it. Needs Rust (rustup takes the exact version from
+# rust-toolchain.toml), Python 3.11 or newer, and make; everything else is set up below this directory.
+#
+# Settings, from the environment: SAMPAN_PORT (4566), SAMPAN_SECRETS (infra/local/secrets.json),
+# SAMPAN_PARAMETERS (NAME=VALUE,… of infra/template.yaml), SAMPAN_LOCAL_DIR (.local).
+
+SHELL := /bin/sh
+PYTHON ?= python3
+CARGO ?= cargo
+
+SAMPAN := target/debug/sampan
+# Always the whole workspace: every other selection has other features, and compiles the AWS SDK once more.
+BUILD := $(CARGO) build --locked --workspace
+TOOLS := .tools/installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run up demo down build test soak check clean
+# Steps build on each other's files.
+.NOTPARALLEL:
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build $(TOOLS) ## Set everything up, start the local stack, show the main job on it; the stack stays up
+	@$(SAMPAN) local up --demo
+
+up: build $(TOOLS) ## Start the local stack, or bring the running one to the code and settings of now
+	@$(SAMPAN) local up
+
+demo: build ## Show the main job on the running stack: deliveries in, orders out
+	@$(SAMPAN) local demo
+
+down: ## Stop the local stack; its data goes with it
+	@if [ -x $(SAMPAN) ]; then $(SAMPAN) local down; else echo 'Nothing is built here, so nothing runs.'; fi
+
+test: build $(TOOLS) ## Run every test that needs no cloud account, with fresh seeds
+	$(CARGO) test --locked --workspace
+
+soak: build $(TOOLS) ## Run the same tests at the full counts
+	SAMPAN_SOAK=full $(CARGO) test --locked --workspace
+
+check: $(TOOLS) ## Run what CI runs besides the tests: format, lints, docs, template, dependency policy
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --quiet
+	.tools/bin/cfn-lint infra/template.yaml
+	@if $(CARGO) deny --version >/dev/null 2>&1; then \
+		$(CARGO) deny --locked check; \
+	else \
+		echo 'The dependency policy (deny.toml) is not checked: cargo-deny is not installed.'; \
+	fi
+
+clean: down ## Stop the local stack and remove all that was built or installed here
+	rm -rf .local .tools target
+
+build:
+	@$(BUILD)
+
+# The emulator and cfn-lint, in an environment of their own. One pip call: see the file.
+$(TOOLS): infra/local/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'Python 3.11 or newer is needed; name one with PYTHON=/path/to/python3.'; exit 1; }
+	@echo 'Installing the local emulator and cfn-lint into .tools (once)'
+	@rm -rf .tools
+	@$(PYTHON) -m venv .tools
+	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@

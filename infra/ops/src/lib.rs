@@ -1,0 +1,19 @@
+//! The operator's command, and the local stack for the tests that need one.
+//!
+//! Invariant: a command works on AWS and on the local stack alike. Only where the stack is found differs
+//! ([`stack::Session::open`]), and only [`local`] knows the emulator.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command prints its answers")]
+
+pub mod cli;
+pub mod delivery;
+pub mod demo;
+pub mod http;
+pub mod local;
+pub mod logs;
+pub mod orders;
+pub mod queues;
+pub mod samples;
+pub mod send;
+pub mod stack;
+mod table;

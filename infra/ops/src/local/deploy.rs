@@ -1,0 +1,140 @@
+//! Code into the bucket, template into the stack: through the same calls as on AWS.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::error::ProvideErrorMetadata;
+use aws_sdk_cloudformation::types::{Capability, Parameter, StackStatus};
+use aws_types::SdkConfig;
+
+use super::package::Package;
+use crate::table::step;
+
+/// Between two looks at a stack that changes.
+const LOOK_MS: u64 = 200;
+/// Looks at a stack that changes: two minutes. The emulator takes a second.
+const LOOKS_MAX: u32 = 600;
+
+fn bucket(stack: &str) -> String {
+    format!("{stack}-code")
+}
+
+/// Uploads the zips that are not there yet, and checks that each arrived whole: the emulator creates a
+/// function also from a zip that is missing.
+pub(super) async fn upload(config: &SdkConfig, stack: &str, packages: &[Package]) -> anyhow::Result<()> {
+    let settings = aws_sdk_s3::config::Builder::from(config).force_path_style(true).build();
+    let client = aws_sdk_s3::Client::from_conf(settings);
+    let bucket = bucket(stack);
+    if client.head_bucket().bucket(&bucket).send().await.is_err() {
+        client.create_bucket().bucket(&bucket).send().await.context("cannot create the bucket for code")?;
+    }
+    let mut uploaded = 0;
+    for package in packages {
+        if is_there(&client, &bucket, package).await {
+            continue;
+        }
+        let body = aws_sdk_s3::primitives::ByteStream::from(package.zip.clone());
+        let put = client.put_object().bucket(&bucket).key(&package.key).body(body);
+        put.send().await.with_context(|| format!("cannot upload {}", package.key))?;
+        if !is_there(&client, &bucket, package).await {
+            bail!("{} was uploaded and is not there", package.key);
+        }
+        uploaded += 1;
+    }
+    step("Code", &format!("{uploaded} of {} functions are new", packages.len()));
+    Ok(())
+}
+
+async fn is_there(client: &aws_sdk_s3::Client, bucket: &str, package: &Package) -> bool {
+    let kept = client.head_object().bucket(bucket).key(&package.key).send().await;
+    let length = kept.ok().and_then(|kept| kept.content_length());
+    length.and_then(|length| usize::try_from(length).ok()) == Some(package.zip.len())
+}
+
+/// The template's parameters: the code, what is different on a machine without TLS, and what was chosen.
+pub(super) fn parameters(stack: &str, packages: &[Package], chosen: &[String]) -> anyhow::Result<Vec<Parameter>> {
+    let fixed = [
+        ("CodeBucket", bucket(stack)),
+        ("RequireTls", "false".to_owned()),
+        // The emulator runs the functions as programs of this machine.
+        ("Architecture", if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }.to_owned()),
+    ];
+    let code = packages.iter().map(|package| (package.parameter, package.key.clone()));
+    let chosen: Vec<(&str, String)> = chosen
+        .iter()
+        .map(|text| {
+            let (name, value) = text.split_once('=').with_context(|| format!("{text} is not NAME=VALUE"))?;
+            Ok((name, value.to_owned()))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    let parameter = |(name, value)| Parameter::builder().parameter_key(name).parameter_value(value).build();
+    Ok(fixed.into_iter().chain(code).chain(chosen).map(parameter).collect())
+}
+
+/// Creates or updates the stack and waits for it. The same again is not a change and not an error.
+pub(super) async fn apply(
+    config: &SdkConfig,
+    name: &str,
+    template: &Path,
+    parameters: Vec<Parameter>,
+) -> anyhow::Result<()> {
+    let client = Client::new(config);
+    let body = std::fs::read_to_string(template).with_context(|| format!("cannot read {}", template.display()))?;
+    if status(&client, name).await?.is_none() {
+        let create = client.create_stack().stack_name(name).template_body(body).set_parameters(Some(parameters));
+        create.capabilities(Capability::CapabilityIam).send().await.context("cannot create the stack")?;
+        wait(&client, name).await?;
+        step("Stack", &format!("{name} created"));
+        return Ok(());
+    }
+    let update = client.update_stack().stack_name(name).template_body(body).set_parameters(Some(parameters));
+    match update.capabilities(Capability::CapabilityIam).send().await {
+        Ok(_) => {
+            wait(&client, name).await?;
+            step("Stack", &format!("{name} updated, data kept"));
+        }
+        Err(error) if error.message().is_some_and(|message| message.contains("No updates")) => {
+            step("Stack", &format!("{name} is up to date"));
+        }
+        Err(error) => return Err(error).context("cannot update the stack"),
+    }
+    Ok(())
+}
+
+/// The status of a stack; `None` when there is none.
+async fn status(client: &Client, name: &str) -> anyhow::Result<Option<StackStatus>> {
+    match client.describe_stacks().stack_name(name).send().await {
+        Ok(answer) => Ok(answer.stacks().first().and_then(|stack| stack.stack_status()).cloned()),
+        Err(error) if error.message().is_some_and(|message| message.contains("does not exist")) => Ok(None),
+        Err(error) => Err(error).context("cannot describe the stack"),
+    }
+}
+
+async fn wait(client: &Client, name: &str) -> anyhow::Result<()> {
+    for _ in 0..LOOKS_MAX {
+        let status = status(client, name).await?.context("the stack is gone")?;
+        if matches!(status, StackStatus::CreateComplete | StackStatus::UpdateComplete) {
+            return Ok(());
+        }
+        if !status.as_str().ends_with("_IN_PROGRESS") {
+            bail!("the stack ended as {}: {}", status.as_str(), reasons(client, name).await);
+        }
+        tokio::time::sleep(Duration::from_millis(LOOK_MS)).await;
+    }
+    bail!("the stack does not come to an end")
+}
+
+/// What failed, in CloudFormation's words.
+async fn reasons(client: &Client, name: &str) -> String {
+    let Ok(events) = client.describe_stack_events().stack_name(name).send().await else {
+        return "and its events cannot be read".to_owned();
+    };
+    let failed = events.stack_events().iter().filter_map(|event| {
+        let status = event.resource_status()?.as_str();
+        let reason = event.resource_status_reason().filter(|_| status.ends_with("FAILED"))?;
+        Some(format!("{}: {reason}", event.logical_resource_id().unwrap_or("?")))
+    });
+    failed.collect::<Vec<_>>().join("; ")
+}

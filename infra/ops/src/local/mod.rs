@@ -1,0 +1,192 @@
+//! The local stack: the emulator, the template, the code, the secrets and the file of stack facts.
+//!
+//! Invariant: `up` applies what is there now and keeps data; a start that fails or is interrupted leaves no
+//! process; after `down` none is left either.
+
+mod deploy;
+mod emulator;
+mod package;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use adapters::aws::connect;
+use adapters::secrets::Secrets;
+use anyhow::Context;
+use aws_types::SdkConfig;
+use clap::Args;
+
+pub use crate::stack::Stack;
+use crate::stack::{FACTS_FILE, Session, local_settings};
+use crate::table::step;
+pub use emulator::Emulator;
+
+/// The functions of the stack: folder, and the template's parameter for the key of its zip.
+pub const FUNCTIONS: [(&str, &str); 3] = [
+    ("webhook-intake", "WebhookIntakeCodeKey"),
+    ("status-writer", "StatusWriterCodeKey"),
+    ("orders-api", "OrdersApiCodeKey"),
+];
+
+/// The port that is taken when none is named: the one that emulators of AWS have.
+const PORT_DEFAULT: u16 = 4566;
+/// The name of the local stack in CloudFormation. Every other name in it starts with this one.
+const STACK_NAME: &str = "sampan";
+/// The emulator's region.
+const REGION: &str = "us-east-1";
+
+/// What of the local stack can be chosen.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// The port on 127.0.0.1; 0 takes a free one [default: 4566, or the one that the running stack has]
+    #[arg(long, env = "SAMPAN_PORT")]
+    pub port: Option<u16>,
+    /// The secrets document
+    #[arg(long, env = "SAMPAN_SECRETS", value_name = "FILE", default_value = "infra/local/secrets.json")]
+    pub secrets: PathBuf,
+    /// A parameter of the template, as NAME=VALUE; may be given several times, or with commas
+    #[arg(long = "parameter", env = "SAMPAN_PARAMETERS", value_name = "NAME=VALUE", value_delimiter = ',')]
+    pub parameters: Vec<String>,
+    /// The directory of the running stack: its facts, its log, its process
+    #[arg(skip)]
+    pub directory: PathBuf,
+    /// The repository
+    #[arg(long, value_name = "DIRECTORY", default_value = ".", hide = true)]
+    pub root: PathBuf,
+    /// Where the built functions are [default: beside this program]
+    #[arg(long, value_name = "DIRECTORY", hide = true)]
+    pub functions: Option<PathBuf>,
+}
+
+impl Options {
+    /// A stack of its own for tests: a free port, the repository's secrets, the functions that were built.
+    pub fn isolated(root: &Path, directory: PathBuf) -> Self {
+        Self {
+            port: Some(0),
+            secrets: root.join("infra/local/secrets.json"),
+            parameters: Vec::new(),
+            directory,
+            root: root.to_owned(),
+            functions: None,
+        }
+    }
+
+    fn facts_file(&self) -> PathBuf {
+        self.directory.join(FACTS_FILE)
+    }
+
+    /// The directory of this program; Cargo keeps programs of tests one below it.
+    fn functions_directory(&self) -> anyhow::Result<PathBuf> {
+        if let Some(directory) = &self.functions {
+            return Ok(directory.clone());
+        }
+        let program = std::env::current_exe().context("cannot find this program's own file")?;
+        let directory = program.parent().context("this program's file is in no directory")?;
+        let built = if directory.ends_with("deps") { directory.parent().unwrap_or(directory) } else { directory };
+        Ok(built.to_owned())
+    }
+}
+
+/// A stack that is up. When it is dropped, an emulator that was started for it stops, unless it was kept.
+#[derive(Debug)]
+pub struct Running {
+    /// Its facts.
+    pub stack: Stack,
+    emulator: Emulator,
+}
+
+impl Running {
+    /// Leaves it up.
+    pub fn keep(self) -> Stack {
+        self.emulator.keep();
+        self.stack
+    }
+}
+
+/// Starts the emulator unless it runs, and brings the stack to what template, code, parameters and secrets
+/// are now. Data is kept.
+pub async fn up(options: &Options) -> anyhow::Result<Running> {
+    std::fs::create_dir_all(&options.directory)
+        .with_context(|| format!("cannot make the directory {}", options.directory.display()))?;
+    let packages = package::packages(&options.functions_directory()?)?;
+    let secrets = read_secrets(&options.secrets)?;
+    let emulator = emulator::start(&options.root, &options.directory, options.port).await?;
+    let settings = local_settings(emulator.url(), REGION);
+    let config = connect(settings.clone());
+    deploy::upload(&config, STACK_NAME, &packages).await?;
+    let parameters = deploy::parameters(STACK_NAME, &packages, &options.parameters)?;
+    deploy::apply(&config, STACK_NAME, &options.root.join("infra/template.yaml"), parameters).await?;
+    let stack = Stack::describe(&settings, STACK_NAME).await?;
+    put_secrets(&config, &stack.secret_id, &secrets).await?;
+    write_facts(&options.facts_file(), &stack)?;
+    step("Facts", &format!("{}: {}", options.facts_file().display(), stack.api_url));
+    Ok(Running { stack, emulator })
+}
+
+/// Stops the emulator and all that it started. Data goes with it. `false` when none was running.
+pub async fn down(directory: &Path) -> anyhow::Result<bool> {
+    emulator::stop(directory).await
+}
+
+/// Everything that the stack has logged: what the functions wrote, and what the emulator wrote.
+pub async fn logs(directory: &Path, stack: &Stack) -> anyhow::Result<String> {
+    let session = Session::local(stack.clone())?;
+    let mut text = String::new();
+    for folder in stack.functions.keys() {
+        for line in crate::logs::lines(&session, folder, domain::UnixMillis::EPOCH).await? {
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+    }
+    let file = emulator::log_file(directory);
+    let bytes = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    text.push_str(&String::from_utf8_lossy(&bytes));
+    Ok(text)
+}
+
+/// Reads the secrets document, and refuses one that the functions could not read.
+fn read_secrets(file: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read the secrets document {}", file.display()))?;
+    let secrets = Secrets::from_json(&text).with_context(|| format!("{} is not a secrets document", file.display()))?;
+    if secrets.unusable > 0 {
+        step("Secrets", &format!("{} entries of {} cannot be used", secrets.unusable, file.display()));
+    }
+    Ok(text)
+}
+
+/// Sets the secret's value where it differs. A secret without a value is an error on AWS and an empty
+/// text on the emulator.
+async fn put_secrets(config: &SdkConfig, secret_id: &str, document: &str) -> anyhow::Result<()> {
+    let client = aws_sdk_secretsmanager::Client::new(config);
+    let kept = client.get_secret_value().secret_id(secret_id).send().await;
+    if kept.is_ok_and(|kept| kept.secret_string() == Some(document)) {
+        return Ok(());
+    }
+    let put = client.put_secret_value().secret_id(secret_id).secret_string(document).send().await;
+    put.context("cannot write the secrets document into the stack's secret")?;
+    step("Secrets", "written; functions that run already take them up within 5 minutes");
+    Ok(())
+}
+
+/// Writes the facts in one step, so that no reader sees half of them.
+fn write_facts(file: &Path, stack: &Stack) -> anyhow::Result<()> {
+    let unfinished = file.with_extension("json.new");
+    let write = || {
+        let mut out = std::fs::File::create(&unfinished)?;
+        out.write_all(serde_json::to_string_pretty(stack)?.as_bytes())?;
+        out.write_all(b"\n")?;
+        out.sync_all()?;
+        std::fs::rename(&unfinished, file)
+    };
+    write().with_context(|| format!("cannot write {}", file.display()))
+}
+
+fn remove(file: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", file.display()))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}

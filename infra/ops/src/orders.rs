@@ -1,0 +1,198 @@
+//! `sampan order` and `sampan trade`: what is known of orders and trades, read from their facts.
+
+use std::collections::BTreeMap;
+
+use adapters::ports::{OrderStore, TradeStore, read_order};
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use comfy_table::Table;
+use domain::{OrderId, OrderStatus, OrderView, Settlement, TradeFacts, TradeKey, UnixMillis, view};
+use protocols::orders_api;
+
+use crate::stack::Session;
+use crate::table::{heading, ruled_table, table};
+
+/// Items of the orders table that a list reads at most; an order has a handful.
+const LIST_ITEMS_MAX: usize = 50_000;
+
+/// What to do with orders.
+#[derive(Debug, Subcommand)]
+pub enum OrderCommand {
+    /// Show one order: status, history, flags, trades
+    Show {
+        /// The order
+        id: String,
+        /// Print what `GET /orders/{id}` answers
+        #[arg(long)]
+        json: bool,
+    },
+    /// List orders
+    List(ListArguments),
+}
+
+/// Which orders to list.
+#[derive(Debug, Args)]
+pub struct ListArguments {
+    /// Orders to show at most
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+    /// Only orders of this status, such as PURCHASED
+    #[arg(long)]
+    status: Option<String>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// What to do with trades.
+#[derive(Debug, Subcommand)]
+pub enum TradeCommand {
+    /// Show one trade: status, reports, shipping, orders
+    Show {
+        /// The marketplace: 1688 or taobao
+        marketplace: String,
+        /// The shop there
+        shop: String,
+        /// The marketplace's id of the trade
+        trade_id: String,
+        /// Print what `GET /trades/…` answers
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Shows or lists orders.
+pub async fn order(session: &Session, command: OrderCommand) -> anyhow::Result<()> {
+    match command {
+        OrderCommand::Show { id, json } => {
+            let id = OrderId::new(id)?;
+            let view = read(session, &id).await?.with_context(|| format!("there is no order {id}"))?;
+            if json {
+                println!("{}", serde_json::to_string_pretty(&orders_api::order(id, view))?);
+            } else {
+                println!("{}", orders_table([(id.as_str(), &view)]));
+            }
+            Ok(())
+        }
+        OrderCommand::List(arguments) => list(session, arguments).await,
+    }
+}
+
+/// The view of one order; `None` when it is not known.
+pub async fn read(session: &Session, id: &OrderId) -> anyhow::Result<Option<OrderView>> {
+    let known = read_order(&session.orders()?, &session.trades()?, id).await?;
+    Ok(known.map(|(facts, statuses)| view(&facts, &statuses, &Settlement::default())))
+}
+
+async fn list(session: &Session, arguments: ListArguments) -> anyhow::Result<()> {
+    let ListArguments { limit, status, json } = arguments;
+    let wanted = status.as_deref().map(status_of_name).transpose()?;
+    let known = session.orders()?.list(LIST_ITEMS_MAX).await?;
+    let linked: Vec<TradeKey> =
+        known.iter().flat_map(|order| order.facts.links().map(|link| link.trade.clone())).collect();
+    let statuses = if linked.is_empty() { BTreeMap::new() } else { session.trades()?.statuses(&linked).await? };
+    let mut orders: Vec<(OrderId, OrderView)> = known
+        .into_iter()
+        .map(|order| (order.id, view(&order.facts, &statuses, &Settlement::default())))
+        .filter(|(_, view)| wanted.is_none_or(|wanted| wanted == view.status))
+        .collect();
+    let found = orders.len();
+    orders.sort_by_key(|(_, view)| std::cmp::Reverse(view.status_at));
+    orders.truncate(limit);
+    if json {
+        for (id, view) in orders {
+            println!("{}", serde_json::to_string(&orders_api::order(id, view))?);
+        }
+        return Ok(());
+    }
+    println!("{}", orders_table(orders.iter().map(|(id, view)| (id.as_str(), view))));
+    println!("{} of {found} orders, the latest first", orders.len());
+    Ok(())
+}
+
+fn status_of_name(name: &str) -> anyhow::Result<OrderStatus> {
+    match OrderStatus::ALL.into_iter().find(|status| status.as_str().eq_ignore_ascii_case(name)) {
+        Some(status) => Ok(status),
+        None => bail!("{name} is not an order status: {}", OrderStatus::ALL.map(OrderStatus::as_str).join(", ")),
+    }
+}
+
+/// Orders as a table, one a row.
+pub(crate) fn orders_table<'a>(orders: impl IntoIterator<Item = (&'a str, &'a OrderView)>) -> Table {
+    let mut rows = ruled_table(["order", "status", "history: since, by whom", "flags", "trades"]);
+    for (id, view) in orders {
+        let history = view.history.iter().map(|entry| {
+            let witness = &entry.witness;
+            format!("{:<10} {} {}", entry.status.as_str(), short(witness.at), witness.source)
+        });
+        let trades = view.trades.iter().map(|linked| {
+            let report = linked.report.as_ref();
+            let status = report.map_or("(nothing reported)".to_owned(), |report| {
+                format!("{} ({})", report.status.as_str(), report.raw)
+            });
+            format!("{}\n  {status}", linked.trade.trade_id)
+        });
+        let flags = view.flags.iter().map(|flag| flag.as_str().to_owned());
+        rows.add_row([id.to_owned(), view.status.as_str().to_owned(), lines(history), lines(flags), lines(trades)]);
+    }
+    rows
+}
+
+fn lines(texts: impl Iterator<Item = String>) -> String {
+    texts.collect::<Vec<_>>().join("\n")
+}
+
+/// A time to the minute and without its year.
+fn short(at: UnixMillis) -> String {
+    let text = at.to_rfc3339();
+    text.get(5..16).map_or(text.clone(), |short| short.replace('T', " "))
+}
+
+/// Shows a trade.
+pub async fn trade(session: &Session, command: TradeCommand) -> anyhow::Result<()> {
+    let TradeCommand::Show { marketplace, shop, trade_id, json } = command;
+    let key = orders_api::trade_key(&marketplace, shop, trade_id)?;
+    let facts = session.trades()?.read(&key).await?;
+    let orders = session.orders()?.orders_of(&key).await?;
+    if facts.is_empty() && orders.is_empty() {
+        bail!("there is no trade {key}");
+    }
+    if json {
+        println!("{}", serde_json::to_string_pretty(&orders_api::trade_detail(key, &facts, orders))?);
+        return Ok(());
+    }
+    print_trade(&key, &facts, &orders);
+    Ok(())
+}
+
+fn print_trade(key: &TradeKey, facts: &TradeFacts, orders: &[OrderId]) {
+    let status = facts.statuses.current().map_or("nothing reported", |report| report.status.as_str());
+    let orders = orders.iter().map(OrderId::as_str).collect::<Vec<_>>().join(", ");
+    println!("trade {key}: {status}; linked from: {}", if orders.is_empty() { "no order" } else { &orders });
+    heading("Reports, the latest of each status");
+    let mut reports = table(["status", "in the marketplace's words", "at", "message"]);
+    for report in facts.statuses.reports() {
+        let cells = [report.raw.to_string(), report.at.to_rfc3339(), report.id.to_string()];
+        reports.add_row([report.status.as_str()].into_iter().map(str::to_owned).chain(cells));
+    }
+    println!("{reports}");
+    if facts.packages.is_empty() {
+        return;
+    }
+    heading("Shipping");
+    let mut packages = table(["consignment", "carrier", "waybill", "trace", "at"]);
+    for (id, package) in &facts.packages {
+        let waybill = package.waybill.as_ref();
+        let trace = package.trace.as_ref();
+        let at = waybill.map(|waybill| waybill.at).max(trace.map(|trace| trace.at));
+        let text = |text: Option<String>| text.unwrap_or_default();
+        packages.add_row([
+            id.to_string(),
+            text(waybill.map(|waybill| waybill.carrier.to_string())),
+            text(waybill.map(|waybill| waybill.number.to_string())),
+            text(trace.map(|trace| trace.status.to_string())),
+            text(at.map(UnixMillis::to_rfc3339)),
+        ]);
+    }
+    println!("{packages}");
+}

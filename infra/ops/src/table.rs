@@ -1,0 +1,47 @@
+//! What commands print: steps, headings and tables, all in one look.
+
+use std::time::Duration;
+
+use comfy_table::{Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// One step of a longer work, on standard error.
+pub(crate) fn step(name: &str, what: &str) {
+    eprintln!("{name:>9}  {what}");
+}
+
+/// The heading of a part of the answer.
+pub(crate) fn heading(text: &str) {
+    println!("\n{text}");
+}
+
+/// An empty table with these columns.
+pub(crate) fn table<const N: usize>(columns: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(columns);
+    table
+}
+
+/// The same for rows of several lines, with a line between them.
+pub(crate) fn ruled_table<const N: usize>(columns: [&str; N]) -> Table {
+    let mut table = table(columns);
+    table.load_style(presets::UTF8_FULL);
+    table
+}
+
+/// A bar over a known number of things. It shows on a terminal only.
+pub(crate) fn bar(name: &'static str, length: usize) -> ProgressBar {
+    let bar = ProgressBar::new(u64::try_from(length).unwrap_or(u64::MAX));
+    let style = ProgressStyle::with_template("{prefix:>9}  [{bar:30}] {pos}/{len}  {msg}");
+    if let Ok(style) = style {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.set_prefix(name);
+    bar.enable_steady_tick(Duration::from_millis(250));
+    bar
+}
+
+/// A count as a cell: nothing where there is none.
+pub(crate) fn count(count: usize) -> String {
+    if count == 0 { String::new() } else { count.to_string() }
+}
