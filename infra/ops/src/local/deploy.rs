@@ -82,6 +82,11 @@ pub(super) async fn apply(
 ) -> anyhow::Result<()> {
     let client = Client::new(config);
     let body = std::fs::read_to_string(template).with_context(|| format!("cannot read {}", template.display()))?;
+    // AWS refuses a parameter that the template does not have; the emulator lets a misspelt one pass.
+    let unknown = parameters.iter().filter_map(Parameter::parameter_key).find(|key| !has_parameter(&body, key));
+    if let Some(key) = unknown {
+        bail!("{} has no parameter {key}", template.display());
+    }
     if status(&client, name).await?.is_none() {
         let create = client.create_stack().stack_name(name).template_body(body).set_parameters(Some(parameters));
         create.capabilities(Capability::CapabilityIam).send().await.context("cannot create the stack")?;
@@ -101,6 +106,12 @@ pub(super) async fn apply(
         Err(error) => return Err(error).context("cannot update the stack"),
     }
     Ok(())
+}
+
+/// Whether a template has a parameter of that name, by the form that this repository writes.
+fn has_parameter(template: &str, name: &str) -> bool {
+    let parameters = template.split("\nParameters:\n").nth(1).and_then(|rest| rest.split("\nResources:\n").next());
+    parameters.is_some_and(|parameters| parameters.contains(&format!("  {name}:\n    Type: ")))
 }
 
 /// The status of a stack; `None` when there is none.
@@ -137,4 +148,20 @@ async fn reasons(client: &Client, name: &str) -> String {
         Some(format!("{}: {reason}", event.logical_resource_id().unwrap_or("?")))
     });
     failed.collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_is_one_that_the_template_has() {
+        let template = include_str!("../../../template.yaml");
+        for (name, is_one) in [("CodeBucket", true), ("LogLevel", true), ("Orders", false), ("Loglevel", false)] {
+            assert_eq!(has_parameter(template, name), is_one, "{name}");
+        }
+        for (_, parameter) in super::super::FUNCTIONS {
+            assert!(has_parameter(template, parameter), "{parameter}");
+        }
+    }
 }
