@@ -53,7 +53,7 @@ check: $(TOOLS) ## Run what CI runs besides the tests: format, lints, docs, temp
 clean: down ## Stop the local stack and remove all that was built or installed here
 	rm -rf .local .tools target
 
-build:
+build: ## Build the functions and the command
 	@$(BUILD)
 
 # The emulator and cfn-lint, in an environment of their own. One pip call: see the file.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::sync::Arc;
 
 use adapters::PortError;
 use adapters::clock::Clock;
@@ -23,14 +24,14 @@ use crate::batch::{Gathered, Position, outcomes};
 const WRITES_AT_ONCE_MAX: usize = 8;
 
 /// How a record ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 enum Ending {
     /// It is a fact, or a better one is.
     Taken(Outcome),
     /// It is in quarantine, for this reason.
     Quarantined(String),
-    /// It has to come again; the chain of causes.
-    Failed(String),
+    /// It has to come again, because of this.
+    Failed(Arc<PortError>),
     /// The deadline came before its turn; it has to come again.
     HandedBack,
 }
@@ -98,7 +99,7 @@ async fn set_aside(quarantine: &impl Quarantine, position: Position, record: &Re
     let message = Quarantined { message_id: record.message_id.clone(), body: record.body.clone(), reason };
     let ending = match quarantine.put(&message).await {
         Ok(()) => Ending::Quarantined(message.reason),
-        Err(error) => Ending::Failed(error.chain()),
+        Err(error) => Ending::Failed(Arc::new(error)),
     };
     vec![(position, ending)]
 }
@@ -143,8 +144,8 @@ fn endings<R: PartialEq>(written: Result<Vec<Outcome>, PortError>, members: Vec<
             taken.map(|(position, outcome)| (position, Ending::Taken(outcome))).collect()
         }
         Err(error) => {
-            let chain = error.chain();
-            members.into_iter().map(|(position, _)| (position, Ending::Failed(chain.clone()))).collect()
+            let error = Arc::new(error);
+            members.into_iter().map(|(position, _)| (position, Ending::Failed(Arc::clone(&error)))).collect()
         }
     }
 }
@@ -155,7 +156,7 @@ fn line(record: &Record, read: Option<Event>, ending: &Ending) -> WideEvent {
     let line = match ending {
         Ending::Taken(outcome) => WideEvent::new(PROCESSED, outcome.as_str()),
         Ending::Quarantined(reason) => WideEvent::new(PROCESSED, "quarantined").with(field::REASON, reason.as_str()),
-        Ending::Failed(chain) => WideEvent::new(PROCESSED, "failed").with(field::ERROR_CHAIN, chain.as_str()),
+        Ending::Failed(error) => WideEvent::new(PROCESSED, "failed").with_failure(error),
         Ending::HandedBack => WideEvent::new(PROCESSED, "handed_back"),
     };
     let line = line

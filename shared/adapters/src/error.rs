@@ -35,6 +35,17 @@ pub enum Disposition {
     Reconcile,
 }
 
+impl Disposition {
+    /// The word in the log. `reject` means that a person must act.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Reject => "reject",
+            Self::Reconcile => "reconcile",
+        }
+    }
+}
+
 /// A port could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} failed ({cause:?}, {certainty:?})")]

@@ -83,7 +83,7 @@ struct ClientEntry {
 }
 
 impl Secrets {
-    /// Reads the document: see section 5 of the design. Errors hold no part of it.
+    /// Reads the document, in the form that the README's section on settings shows. Errors hold no part of it.
     pub fn from_json(text: &str) -> Result<Self, PortError> {
         let document: Document =
             serde_json::from_str(text).map_err(|_| PortError::unreadable("read the secrets document"))?;

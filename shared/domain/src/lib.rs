@@ -1,7 +1,7 @@
 //! What the shop means: orders, trades, the facts reported of them, and the view that follows.
 //!
 //! Pure. No input or output, no clock, no randomness, no environment, no async. Everything here is a
-//! value or a function of values, so that every promise of the design can be tested by enumeration.
+//! value or a function of values, so that every promise can be tested by enumeration.
 
 pub mod event;
 pub mod fact;

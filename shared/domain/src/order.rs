@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::fact::{Outcome, Prefer, compare, join};
+use crate::fact::{Outcome, Prefer, join};
 use crate::id::{EventId, OrderId, SourceName};
 use crate::time::UnixMillis;
 use crate::trade::TradeKey;
@@ -175,11 +175,6 @@ impl OrderFacts {
         outcome
     }
 
-    /// What would become of a report.
-    pub fn compare(&self, report: &OrderReport) -> Outcome {
-        compare(self.reports.get(&report.status), report)
-    }
-
     /// Takes a link in.
     pub fn link(&mut self, link: Link) -> Outcome {
         let mut kept = self.links.remove(&link.trade);
@@ -197,11 +192,6 @@ impl OrderFacts {
     /// The kept reports, by rank.
     pub fn reports(&self) -> impl Iterator<Item = &OrderReport> {
         self.reports.values()
-    }
-
-    /// The kept report of one status.
-    pub fn reported(&self, status: ReportedStatus) -> Option<&OrderReport> {
-        self.reports.get(&status)
     }
 
     /// The kept links, by trade.

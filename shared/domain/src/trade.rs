@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::fact::{Outcome, Prefer, compare, join};
+use crate::fact::{Outcome, Prefer, join};
 use crate::id::{Carrier, LogisticsId, MessageId, RawStatus, ShopId, TraceStatus, TradeId, Waybill};
 use crate::time::UnixMillis;
 
@@ -232,11 +232,6 @@ impl TradeStatuses {
         let outcome = join(&mut kept, report);
         self.0.extend(kept.map(|kept| (status, kept)));
         outcome
-    }
-
-    /// What would become of a report.
-    pub fn compare(&self, report: &TradeReport) -> Outcome {
-        compare(self.0.get(&report.status), report)
     }
 
     /// Whether nothing was ever reported.

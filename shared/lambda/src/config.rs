@@ -8,9 +8,6 @@ pub enum ConfigError {
     /// It is not set, or is empty.
     #[error("environment variable {0} is not set")]
     Missing(&'static str),
-    /// It is set to something else than it should be.
-    #[error("environment variable {0} is not a number")]
-    NotANumber(&'static str),
 }
 
 /// A variable that must be set.
@@ -22,11 +19,6 @@ pub fn required(name: &'static str) -> Result<String, ConfigError> {
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn optional(name: &'static str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-/// A whole number that may be unset.
-pub fn number_or(name: &'static str, default: usize) -> Result<usize, ConfigError> {
-    optional(name).map_or(Ok(default), |text| text.parse().map_err(|_| ConfigError::NotANumber(name)))
 }
 
 /// Region, credentials and endpoint, as Lambda and the operator's shell set them.

@@ -190,8 +190,7 @@ impl NotAnswered {
                     .with(field::REASON, refusal.to_string()),
             ),
             Self::Unavailable(error) => {
-                let event = WideEvent::new(event, "unavailable");
-                (Response::unavailable(error), event.with(field::ERROR_CHAIN, error.chain()))
+                (Response::unavailable(error), WideEvent::new(event, "unavailable").with_failure(error))
             }
         }
     }

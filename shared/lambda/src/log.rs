@@ -4,6 +4,7 @@
 
 use std::io::Write;
 
+use adapters::PortError;
 use serde_json::{Map, Value};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -39,6 +40,8 @@ pub mod field {
     pub const ERROR_CODE: &str = "error.code";
     /// The whole chain of an error's causes.
     pub const ERROR_CHAIN: &str = "error.chain";
+    /// What to do about an error: `retry`, `reconcile`, or `reject`, when a person must act.
+    pub const ERROR_DISPOSITION: &str = "error.disposition";
     /// Why a message is in quarantine.
     pub const REASON: &str = "reason";
     /// SQS's id of a message.
@@ -62,6 +65,13 @@ impl WideEvent {
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.0.insert(name.to_owned(), value.into());
         self
+    }
+
+    /// With what a port could not do, and what that asks for.
+    #[must_use]
+    pub fn with_failure(self, error: &PortError) -> Self {
+        let disposition = error.disposition().as_str();
+        self.with(field::ERROR_CHAIN, error.chain()).with(field::ERROR_DISPOSITION, disposition)
     }
 
     /// A field's value.

@@ -1,4 +1,4 @@
-//! The facts on DynamoDB, by the items table of the design.
+//! The facts on DynamoDB, by the items table of ARCHITECTURE.md.
 
 mod cell;
 mod items;
