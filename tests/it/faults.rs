@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use adapters::testing::{Fault, FaultPlan};
+use adapters::testing::{Fault, FaultPlan, Faulty};
+use lambda::deadline::{Deadline, MARGIN_MS};
 use lambda::http::Request;
 
-use crate::support::{NOW, Shop, batch, push, scanner, status_event, status_push, warehouse};
+use crate::support::{NOW, Shop, batch, client, push, scanner, status_event, status_push, warehouse};
 
 /// Points that the battery covers at least: calls of an undisturbed run times ways to fail.
 const POINTS_MIN: usize = 64;
@@ -105,6 +106,28 @@ async fn every_port_call_faulted_in_every_way_and_redelivered_ends_in_the_undist
     }
     println!("faults: {points} points covered ({} calls, {} ways to fail)", calls.len(), Fault::ALL.len());
     assert!(points >= POINTS_MIN, "the battery shrank to {points} points");
+}
+
+#[tokio::test]
+async fn a_dependency_that_never_answers_is_503_before_the_deadline() {
+    let deadline = Deadline::from_lambda(u64::try_from(NOW + 50 + MARGIN_MS).unwrap());
+    // The first call is done and then never answers, as a hung connection does.
+    let hung = || Shop::under(FaultPlan::at([(0, Fault::CrashedAfter)]));
+    let shop = hung();
+    let (source, queue) = (Faulty::new(shop.secrets.clone(), &shop.plan), shop.events.clone());
+    let delivery = deliveries().remove(0);
+    let response =
+        webhook_intake::handler::handle(delivery, deadline, &queue, &source, &shop.cache, &shop.clock, &shop.log);
+    assert_eq!(response.await.status_code, 503);
+    assert!(queue.all().is_empty());
+
+    let shop = hung();
+    let source = Faulty::new(shop.secrets.clone(), &shop.plan);
+    let clients = (&shop.nonces, &source, &*shop.cache);
+    let request = client("GET", "/orders/A-1", "n1", NOW, "");
+    let response =
+        orders_api::handler::handle(request, deadline, &shop.orders, &shop.trades, clients, &shop.clock, &shop.log);
+    assert_eq!(response.await.status_code, 503);
 }
 
 #[tokio::test]

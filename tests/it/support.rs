@@ -83,9 +83,18 @@ impl Shop {
 
     /// One delivery through webhook-intake. `None` when its process was gone before it answered.
     pub async fn deliver(&self, request: Request) -> Option<Response> {
+        let deadline = Deadline::from_lambda(u64::MAX);
         let (queue, source) = (self.faulty(&self.events), self.faulty(&self.secrets));
         self.plan
-            .run(webhook_intake::handler::handle(request, &queue, &source, &self.cache, &self.clock, &self.log))
+            .run(webhook_intake::handler::handle(
+                request,
+                deadline,
+                &queue,
+                &source,
+                &self.cache,
+                &self.clock,
+                &self.log,
+            ))
             .await
     }
 
@@ -106,10 +115,13 @@ impl Shop {
 
     /// One request through orders-api.
     pub async fn ask(&self, request: Request) -> Option<Response> {
+        let deadline = Deadline::from_lambda(u64::MAX);
         let (orders, trades) = (self.faulty(&self.orders), self.faulty(&self.trades));
         let (nonces, source) = (self.faulty(&self.nonces), self.faulty(&self.secrets));
         let client = (&nonces, &source, &*self.cache);
-        self.plan.run(orders_api::handler::handle(request, &orders, &trades, client, &self.clock, &self.log)).await
+        self.plan
+            .run(orders_api::handler::handle(request, deadline, &orders, &trades, client, &self.clock, &self.log))
+            .await
     }
 }
 

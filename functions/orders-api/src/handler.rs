@@ -5,7 +5,8 @@ use adapters::ports::{Nonces, OrderStore, SecretsSource, TradeStore, read_order}
 use adapters::secrets::SecretCache;
 use domain::{OrderId, Origin, Settlement, TradeKey, UnixMillis, view};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use lambda::http::{NotAnswered, Request, Response};
+use lambda::deadline::Deadline;
+use lambda::http::{NotAnswered, Request, Response, before};
 use lambda::log::{Log, WideEvent, field};
 use protocols::{Refusal, orders_api};
 
@@ -41,6 +42,7 @@ impl Asked {
 /// Answers one request. Never fails: whatever comes is answered, and logged as one event.
 pub async fn handle(
     request: Request,
+    deadline: Deadline,
     orders: &impl OrderStore,
     trades: &impl TradeStore,
     (nonces, source, cache): (&impl Nonces, &impl SecretsSource, &SecretCache),
@@ -50,10 +52,11 @@ pub async fn handle(
     let began = clock.now();
     let asked = Asked::read(&request);
     let subject = asked.as_ref().map(subject).ok();
-    let answered = match authenticate(&request, began, source, cache, nonces).await {
-        Ok(client) => answer(asked, &request, client, began, orders, trades).await,
-        Err(not_answered) => Err(not_answered),
+    let work = async {
+        let client = authenticate(&request, began, source, cache, nonces).await?;
+        answer(asked, &request, client, began, orders, trades).await
     };
+    let answered = before(deadline, clock, work).await;
     let (response, event) = conclude(answered);
     let event = subject.into_iter().fold(event, |event, (name, id)| event.with(name, id));
     log.write(

@@ -4,6 +4,7 @@ use adapters::aws::dynamodb::{DynamoNonces, DynamoOrders, DynamoTrades};
 use adapters::aws::{SecretsManager, connect};
 use adapters::clock::{Clock, SystemClock};
 use adapters::secrets::{KEPT_MS_MAX, SecretCache};
+use lambda::deadline::Deadline;
 use lambda::http::{ApiEvent, Request};
 use lambda::log::Stdout;
 use lambda_runtime::{LambdaEvent, service_fn};
@@ -24,8 +25,11 @@ async fn main() -> anyhow::Result<()> {
     cache.read(&secrets, SystemClock.now(), KEPT_MS_MAX).await.ok();
     let (orders, trades, client) = (&orders, &trades, (&nonces, &secrets, &cache));
     let serve = service_fn(|event: LambdaEvent<ApiEvent>| async move {
+        let deadline = Deadline::from_lambda(event.context.deadline);
         let request = Request::new(event.payload, event.context.request_id);
-        Ok::<_, std::convert::Infallible>(handle(request, orders, trades, client, &SystemClock, &Stdout).await)
+        Ok::<_, std::convert::Infallible>(
+            handle(request, deadline, orders, trades, client, &SystemClock, &Stdout).await,
+        )
     });
     lambda_runtime::run(serve).await.map_err(anyhow::Error::from_boxed)
 }

@@ -4,7 +4,8 @@ use adapters::clock::Clock;
 use adapters::ports::{EventQueue, SecretsSource};
 use adapters::secrets::SecretCache;
 use domain::{ShopId, SourceName};
-use lambda::http::{NotAnswered, Request, Response};
+use lambda::deadline::Deadline;
+use lambda::http::{NotAnswered, Request, Response, before};
 use lambda::log::{Log, WideEvent, field};
 use protocols::{Channel, Content, Delivery, Refusal};
 use serde::Serialize;
@@ -18,6 +19,7 @@ struct Accepted {
 /// Takes one delivery in. Never fails: whatever comes is answered, and logged as one event.
 pub async fn handle(
     request: Request,
+    deadline: Deadline,
     queue: &impl EventQueue,
     source: &impl SecretsSource,
     cache: &SecretCache,
@@ -29,7 +31,7 @@ pub async fn handle(
     let channel = channel(&request);
     let sender = channel.as_ref().map(Channel::sender).unwrap_or_default();
     let taken = match channel {
-        Ok(channel) => take(channel, request, queue, source, cache, clock).await,
+        Ok(channel) => before(deadline, clock, take(channel, request, queue, source, cache, clock)).await,
         Err(refusal) => Err(refusal.into()),
     };
     let (response, event) = conclude(taken);

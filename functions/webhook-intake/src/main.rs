@@ -3,6 +3,7 @@
 use adapters::aws::{SecretsManager, SqsEventQueue, connect};
 use adapters::clock::{Clock, SystemClock};
 use adapters::secrets::{KEPT_MS_MAX, SecretCache};
+use lambda::deadline::Deadline;
 use lambda::http::{ApiEvent, Request};
 use lambda_runtime::{LambdaEvent, service_fn};
 use webhook_intake::config::Config;
@@ -20,9 +21,10 @@ async fn main() -> anyhow::Result<()> {
     cache.read(&secrets, SystemClock.now(), KEPT_MS_MAX).await.ok();
     let (queue, secrets, cache) = (&queue, &secrets, &cache);
     let serve = service_fn(|event: LambdaEvent<ApiEvent>| async move {
+        let deadline = Deadline::from_lambda(event.context.deadline);
         let request = Request::new(event.payload, event.context.request_id);
         Ok::<_, std::convert::Infallible>(
-            handle(request, queue, secrets, cache, &SystemClock, &lambda::log::Stdout).await,
+            handle(request, deadline, queue, secrets, cache, &SystemClock, &lambda::log::Stdout).await,
         )
     });
     lambda_runtime::run(serve).await.map_err(anyhow::Error::from_boxed)

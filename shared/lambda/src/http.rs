@@ -6,13 +6,15 @@
 
 use std::collections::HashMap;
 
-use adapters::PortError;
+use adapters::clock::Clock;
 use adapters::error::Cause;
+use adapters::{Certainty, PortError};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use protocols::Refusal;
 use serde::{Deserialize, Serialize};
 
+use crate::deadline::Deadline;
 use crate::log::{WideEvent, field};
 
 /// The largest body that is read. The largest push known is a few KiB.
@@ -179,6 +181,17 @@ impl From<PortError> for NotAnswered {
     }
 }
 
+/// Works until the deadline. A dependency that answers no sooner is away: better a 503 of ours than the
+/// gateway's own answer to a function that was cut off. What was begun may have happened; it can be done again.
+pub async fn before<T>(
+    deadline: Deadline,
+    clock: &impl Clock,
+    work: impl Future<Output = Result<T, NotAnswered>>,
+) -> Result<T, NotAnswered> {
+    let late = PortError::new("answer before the deadline", Cause::Away, Certainty::Indeterminate);
+    tokio::time::timeout(deadline.left(clock.now()), work).await.unwrap_or(Err(late.into()))
+}
+
 impl NotAnswered {
     /// The answer, and the event of this kind that is logged of it. The causes go to the log alone.
     pub fn conclude(&self, event: &str) -> (Response, WideEvent) {
@@ -231,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_dependency_away_asks_the_sender_to_try_again() {
-        let error = PortError::new("events.send", Cause::Away, adapters::Certainty::Indeterminate);
+        let error = PortError::new("events.send", Cause::Away, Certainty::Indeterminate);
         let response = Response::unavailable(&error);
         assert_eq!((response.status_code, response.headers.get("retry-after")), (503, Some(&"5")));
         assert!(!response.body.contains("events.send"));
