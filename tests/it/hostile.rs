@@ -544,12 +544,12 @@ fn shapes_of_pushes() -> Vec<Trick> {
     let objects = format!("{}1{}", BY_KEY.repeat(40_000), "}".repeat(40_000));
     vec![
         ("brackets all the way", "[".repeat(250_000), 400),
-        ("data 100,000 deep", push_of(&deep(100_000)), 400),
+        ("data 100,000 deep, which is no part that we know", push_of(&deep(100_000)), 200),
         ("an unread field 100,000 deep", deepened(&good), 200),
         ("an unread field in data 100,000 deep", push_of(&deepened(r#"{"y":1}"#)), 200),
         ("objects 40,000 deep", push_of(&objects), 200),
         ("an id that is 100,000 brackets", push_of_id(&deep(100_000)), 400),
-        ("data in a text in a text", push_of(r#""\"{}\"""#), 400),
+        ("data in a text in a text", push_of(r#""\"{}\"""#), 200),
         ("data that is null", push_of("null"), 200),
         ("300 orders", push_of_paid(300), 200),
         ("301 orders", push_of_paid(301), 422),
@@ -595,7 +595,7 @@ fn events_of_the_warehouse() -> Vec<Trick> {
     let at = |time: &str| format!(r#"{{"type":"x","timestamp":{time}}}"#);
     vec![
         ("an unread field 100,000 deep", deepened(&event("arrived")), 200),
-        ("data 100,000 deep", format!(r#"{{"type":"x","timestamp":1,"data":{}}}"#, deep(100_000)), 400),
+        ("data 100,000 deep", format!(r#"{{"type":"order.status","timestamp":1,"data":{}}}"#, deep(100_000)), 400),
         ("a time 100,000 deep", at(&deep(100_000)), 400),
         ("a time beyond floats", at("1e999999"), 400),
         ("a time that is not a number", at("NaN"), 400),
@@ -603,7 +603,7 @@ fn events_of_the_warehouse() -> Vec<Trick> {
         ("a time before 1970", at("-1"), 400),
         ("a status that no source reports", event("paid"), 422),
         ("a status that is a person", event(CANARIES[0]), 422),
-        ("a type that is a person", event("arrived").replace("order.status", CANARIES[0]), 200),
+        ("a type that is a person", event("arrived").replace("order.status", CANARIES[0]), 422),
         ("an order that climbs", event("arrived").replace("A-1", "../A-1"), 400),
         ("an order of 65 letters", event("arrived").replace("A-1", &"a".repeat(65)), 400),
         ("a key that comes twice", with(&event("arrived"), r#""type":"order.status""#), 400),

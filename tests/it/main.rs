@@ -19,6 +19,7 @@ mod batches;
 mod faults;
 mod hostile;
 mod joins;
+mod meaning;
 mod reading;
 mod signatures;
 mod twins;

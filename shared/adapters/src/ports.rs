@@ -121,7 +121,7 @@ pub trait Nonces {
     ) -> impl Future<Output = Result<Claim, PortError>> + Send;
 }
 
-/// An order's facts with the statuses of its trades: what [`domain::view`] asks for.
+/// An order's facts with the statuses of its trades: what [`domain::view()`] asks for.
 /// One query and, when the order has links, one batch read. `None` for an unknown order.
 pub async fn read_order(
     orders: &impl OrderStore,

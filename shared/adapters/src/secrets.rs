@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use domain::{AppKey, ShopId, SourceName, UnixMillis};
 use protocols::{Channel, Credentials, Refusal};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tokio::sync::Mutex;
@@ -88,17 +88,23 @@ impl Secrets {
         let document: Document =
             serde_json::from_str(text).map_err(|_| PortError::unreadable("read the secrets document"))?;
         let mut secrets = Self::default();
-        secrets.ali1688 = secrets.take(document.marketplaces.ali1688, |shop: ShopEntry| shop.app_secrets);
-        secrets.clients = secrets.take(document.clients, |client: ClientEntry| client.secrets);
-        secrets.sources = secrets.take(document.sources, |source: SourceEntry| match source.scheme {
-            Scheme::StandardWebhooks => Credentials::StandardWebhooks(source.secrets),
-            Scheme::HmacSha256 => Credentials::FlatHmac(source.secrets),
+        secrets.ali1688 = secrets.take(document.marketplaces.ali1688, |shop: ShopEntry| live(shop.app_secrets));
+        secrets.clients = secrets.take(document.clients, |client: ClientEntry| live(client.secrets));
+        secrets.sources = secrets.take(document.sources, |source: SourceEntry| {
+            let secrets = live(source.secrets)?;
+            match source.scheme {
+                Scheme::HmacSha256 => Some(Credentials::FlatHmac(secrets)),
+                Scheme::StandardWebhooks => {
+                    let all_are_keys = secrets.iter().all(protocols::standard_webhooks::is_key);
+                    all_are_keys.then_some(Credentials::StandardWebhooks(secrets))
+                }
+            }
         });
         Ok(secrets)
     }
 
     /// The usable entries under checked names; the others are counted.
-    fn take<K, T, V>(&mut self, entries: Entries<T>, value: impl Fn(T) -> V) -> HashMap<K, V>
+    fn take<K, T, V>(&mut self, entries: Entries<T>, value: impl Fn(T) -> Option<V>) -> HashMap<K, V>
     where
         K: TryFrom<String> + Eq + std::hash::Hash,
     {
@@ -106,7 +112,7 @@ impl Secrets {
         let usable: HashMap<K, V> = entries
             .into_iter()
             .filter_map(|(name, entry)| match entry {
-                Entry::Usable(entry) => Some((K::try_from(name).ok()?, value(entry))),
+                Entry::Usable(entry) => Some((K::try_from(name).ok()?, value(entry)?)),
                 Entry::Unusable(_) => None,
             })
             .collect();
@@ -133,6 +139,12 @@ impl Secrets {
     pub fn first_client(&self) -> Option<(&AppKey, &SecretString)> {
         self.clients.iter().min_by_key(|(key, _)| *key).and_then(|(key, secrets)| Some((key, secrets.first()?)))
     }
+}
+
+/// The secrets of an entry, when there is one and none is blank: a blank one is a key that everybody has.
+fn live(secrets: Vec<SecretString>) -> Option<Vec<SecretString>> {
+    let is_live = !secrets.is_empty() && secrets.iter().all(|secret| !secret.expose_secret().trim().is_empty());
+    is_live.then_some(secrets)
 }
 
 /// The document as it was read last.
@@ -210,6 +222,26 @@ mod tests {
         assert!(secrets.credentials(&Channel::Source(SourceName::new("warehouse").unwrap())).is_ok());
         assert!(secrets.credentials(&Channel::Source(SourceName::new("future").unwrap())).is_err());
         assert!(secrets.client(&AppKey::new("shop").unwrap()).is_ok());
+    }
+
+    #[test]
+    fn a_blank_secret_and_an_empty_list_let_nobody_in() {
+        for (secrets, scheme) in [
+            (r#"[]"#, "hmac-sha256"),
+            (r#"[""]"#, "hmac-sha256"),
+            (r#"["good", " "]"#, "hmac-sha256"),
+            (r#"["whsec_"]"#, "standard-webhooks"),
+            (r#"["whsec_not base64"]"#, "standard-webhooks"),
+        ] {
+            let document = format!(
+                r#"{{"marketplaces": {{"1688": {{"demo": {{"app_secrets": {}}}}}}},
+                    "sources": {{"warehouse": {{"scheme": "{scheme}", "secrets": {secrets}}}}},
+                    "clients": {{"shop": {{"secrets": {}}}}}}}"#,
+                r#"[""]"#, r#"[]"#
+            );
+            let secrets = Secrets::from_json(&document).unwrap();
+            assert_eq!(secrets.unusable, 3, "{document}");
+        }
     }
 
     #[test]

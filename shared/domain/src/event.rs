@@ -1,4 +1,4 @@
-//! What a delivery or a sweep reported, on its way to become facts.
+//! What a delivery reported, on its way to become facts.
 
 use crate::id::{LogisticsId, MessageId, OrderId};
 use crate::order::OrderReport;

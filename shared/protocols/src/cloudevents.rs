@@ -151,14 +151,25 @@ pub fn read(message: &str) -> Result<Event, NotAnEvent> {
 }
 
 fn parse<'a, T: Deserialize<'a>>(message: &'a str) -> Result<T, NotAnEvent> {
-    serde_json::from_str(message).map_err(|error| NotAnEvent::Malformed(json::describe(&error)))
+    json::object(message).map_err(|error| NotAnEvent::Malformed(json::describe(&error)))
 }
 
 fn time(text: &str) -> Result<UnixMillis, NotAnEvent> {
     UnixMillis::from_rfc3339(text).map_err(|_| NotAnEvent::Invalid("time is not RFC 3339"))
 }
 
+/// An attribute of the envelope names what `data` names: two readers of one message must not differ.
+fn agree(attribute: Option<&str>, data: &str) -> Result<(), NotAnEvent> {
+    if attribute.is_none_or(|attribute| attribute == data) {
+        return Ok(());
+    }
+    Err(NotAnEvent::Invalid("source or subject is not what data names"))
+}
+
 fn read_trade(envelope: Envelope<TradeData>) -> Result<TradeChange, NotAnEvent> {
+    let named = format!("{MARKETPLACES}{}/{}", envelope.data.marketplace, envelope.data.shop);
+    agree(Some(&envelope.source), &named)?;
+    agree(envelope.subject.as_deref(), envelope.data.trade_id.as_str())?;
     let at = time(&envelope.time)?;
     let id = MessageId::try_from(envelope.id)?;
     let data = envelope.data;
@@ -189,6 +200,7 @@ fn read_shipping(shipping: ShippingData, at: UnixMillis, id: MessageId) -> Resul
 }
 
 fn read_order(envelope: Envelope<OrderData>) -> Result<OrderChange, NotAnEvent> {
+    agree(envelope.subject.as_deref(), envelope.data.order_id.as_str())?;
     let source = envelope.source.strip_prefix(SOURCES).ok_or(NotAnEvent::Invalid("source is not of /sources/"))?;
     let status = ReportedStatus::from_name(&envelope.data.status)
         .ok_or(NotAnEvent::Invalid("status is not one that a source reports"))?;

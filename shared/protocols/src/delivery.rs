@@ -22,6 +22,13 @@ use crate::{Refusal, flat_hmac, standard_webhooks};
 /// wrong zone. Latest wins, so a time of next year would hide every true report until then.
 pub const AHEAD_MS_MAX: i64 = 24 * 60 * 60 * 1_000;
 
+/// The earliest time that an event may have: 2000-01-01T00:00:00Z, before any shop that could send one. A time
+/// in seconds that is read as milliseconds lies before it.
+pub const EARLIEST: UnixMillis = match UnixMillis::new(946_684_800_000) {
+    Ok(earliest) => earliest,
+    Err(_) => UnixMillis::EPOCH,
+};
+
 /// Who it claims to come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Channel {
@@ -165,7 +172,8 @@ impl Unverified {
     fn verify_flat(&self, secrets: &[SecretString], now: UnixMillis) -> Result<Signed, Refusal> {
         flat_hmac::verify(self.header("x-signature"), &self.body, secrets)?;
         let event = source::read(&self.body)?;
-        if !standard_webhooks::is_within_tolerance(event.at().seconds(), now) {
+        let at = event.at().ok_or(Refusal::TimestampInvalid)?;
+        if !standard_webhooks::is_within_tolerance(at.seconds(), now) {
             return Err(Refusal::TimestampInvalid);
         }
         let id = EventId::new(hex::encode(Sha256::digest(&self.body)))
@@ -190,13 +198,25 @@ impl Delivery<Verified> {
                 return Err(Refusal::SignatureInvalid);
             }
         };
-        let latest = now.saturating_add_ms(AHEAD_MS_MAX);
         match &content {
-            Content::Events(events) if events.iter().any(|event| time_of(event.event()) > Some(latest)) => {
-                Err(Refusal::Impossible("the event's time is more than a day ahead"))
-            }
-            Content::Events(_) | Content::Product { .. } | Content::Other { .. } => Ok(content),
+            Content::Events(events) => events.iter().try_for_each(|event| check_time(event.event(), now))?,
+            Content::Product { .. } | Content::Other { .. } => {}
         }
+        Ok(content)
+    }
+}
+
+/// Whether an event's time can be. The latest report of a trade and the earliest of an order are kept, so a
+/// time far off would hide every true report for ever.
+fn check_time(event: &Event, now: UnixMillis) -> Result<(), Refusal> {
+    match time_of(event) {
+        Some(at) if at > now.saturating_add_ms(AHEAD_MS_MAX) => {
+            Err(Refusal::Impossible("the event's time is more than a day ahead"))
+        }
+        Some(at) if at < EARLIEST => {
+            Err(Refusal::Impossible("the event's time is before 2000; is it in seconds instead of milliseconds?"))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

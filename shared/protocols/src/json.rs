@@ -1,6 +1,9 @@
 //! Reading JSON that somebody else wrote, without repeating any of it in an error.
 
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 /// What is wrong and where, never what was written: serde's own text quotes the value.
 pub(crate) fn describe(error: &serde_json::Error) -> String {
@@ -37,8 +40,40 @@ impl<'de> Deserialize<'de> for NumberOrText {
     }
 }
 
+/// A JSON object. What serde derives also takes a list of the fields in turn, and no sender means that.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = Object<T>;
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+        deserializer.deserialize_map(Fields(PhantomData))
+    }
+}
+
+/// Reads a text that is one object.
+pub(crate) fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, serde_json::Error> {
+    serde_json::from_str::<Object<T>>(text).map(|object| object.0)
+}
+
+/// Reads bytes that are one object.
+pub(crate) fn object_of_bytes<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_slice::<Object<T>>(bytes).map(|object| object.0)
+}
+
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+
     use super::*;
 
     #[test]
@@ -57,6 +92,16 @@ mod tests {
         for json in ["1.5", "-1", "1e3", "18446744073709551616", "1e999999999", "null", "true", "[]", "{}", "NaN"] {
             assert!(serde_json::from_str::<NumberOrText>(json).is_err(), "{json}");
         }
+    }
+
+    #[test]
+    fn a_list_is_no_object() {
+        #[derive(Deserialize)]
+        struct Pair {
+            a: u8,
+        }
+        assert_eq!(object::<Pair>(r#"{"a":1}"#).map(|pair| pair.a).ok(), Some(1));
+        assert!(object::<Pair>("[1]").is_err() && object::<Pair>("1").is_err() && object::<Pair>("null").is_err());
     }
 
     #[test]

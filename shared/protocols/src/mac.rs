@@ -1,21 +1,28 @@
 //! Keyed hashes, made and checked. Checking takes the same time wherever the first difference is.
+//!
+//! Invariant: an empty key makes and checks nothing. A secret that was left blank must not be one that
+//! everybody has.
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha1::Sha1;
 use sha2::Sha256;
 
-/// HMAC-SHA1 over the parts in turn. A key of any length is good, so there is no error.
+/// HMAC-SHA1 over the parts in turn; `None` for an empty key.
 pub(crate) fn hmac_sha1(key: &[u8], parts: &[&[u8]]) -> Option<Hmac<Sha1>> {
-    absorb(Hmac::<Sha1>::new_from_slice(key).ok()?, parts)
+    keyed(key, parts)
 }
 
-/// HMAC-SHA256 over the parts in turn.
+/// HMAC-SHA256 over the parts in turn; `None` for an empty key.
 pub(crate) fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> Option<Hmac<Sha256>> {
-    absorb(Hmac::<Sha256>::new_from_slice(key).ok()?, parts)
+    keyed(key, parts)
 }
 
-fn absorb<M: Mac>(mut mac: M, parts: &[&[u8]]) -> Option<M> {
+fn keyed<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> Option<M> {
+    if key.is_empty() {
+        return None;
+    }
+    let mut mac = <M as KeyInit>::new_from_slice(key).ok()?;
     for part in parts {
         mac.update(part);
     }

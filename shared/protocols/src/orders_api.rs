@@ -7,6 +7,7 @@ use domain::{
 use serde::{Deserialize, Serialize};
 
 use crate::Refusal;
+use crate::json::{self, Object};
 
 /// Trades that one request may link. An order is bought in a handful; the bound keeps a request's writes few.
 pub const TRADES_PER_REQUEST_MAX: usize = 50;
@@ -139,7 +140,7 @@ fn shipping(id: &LogisticsId, package: &Package) -> Shipping {
 
 #[derive(Deserialize)]
 struct LinkBody {
-    trades: Vec<LinkedTrade>,
+    trades: Vec<Object<LinkedTrade>>,
 }
 
 #[derive(Deserialize)]
@@ -151,7 +152,7 @@ struct LinkedTrade {
 
 /// Reads the body of `PUT /orders/{id}/trades`: `{"trades":[{"marketplace","shop","trade_id"}]}`.
 pub fn read_links(body: &[u8], at: UnixMillis, by: &Origin) -> Result<Vec<Link>, Refusal> {
-    let body: LinkBody = serde_json::from_slice(body)
+    let body: LinkBody = json::object_of_bytes(body)
         .map_err(|_| Refusal::Malformed("the body is not {\"trades\":[{\"marketplace\",\"shop\",\"trade_id\"}]}"))?;
     if body.trades.is_empty() {
         return Err(Refusal::Malformed("trades is empty"));
@@ -161,7 +162,9 @@ pub fn read_links(body: &[u8], at: UnixMillis, by: &Origin) -> Result<Vec<Link>,
     }
     body.trades
         .into_iter()
-        .map(|trade| Ok(Link { trade: trade_key(&trade.marketplace, trade.shop, trade.trade_id)?, at, by: by.clone() }))
+        .map(|Object(trade)| {
+            Ok(Link { trade: trade_key(&trade.marketplace, trade.shop, trade.trade_id)?, at, by: by.clone() })
+        })
         .collect()
 }
 

@@ -74,6 +74,11 @@ pub fn sign(secret: &SecretString, id: &str, timestamp: i64, body: &[u8]) -> Opt
     Some(format!("v1,{}", BASE64_STANDARD.encode(mac.finalize().into_bytes())))
 }
 
+/// Whether a secret is base64 of a key that is not empty, with or without `whsec_` before it.
+pub fn is_key(secret: &SecretString) -> bool {
+    key(secret).is_some_and(|key| !key.is_empty())
+}
+
 fn key(secret: &SecretString) -> Option<Vec<u8>> {
     let text = secret.expose_secret();
     BASE64_STANDARD.decode(text.strip_prefix("whsec_").unwrap_or(text)).ok()

@@ -7,8 +7,8 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::error::{Cause, Certainty, PortError};
 
-/// Error codes that AWS services answer before they do anything. Sources: the API references of
-/// DynamoDB, SQS and Secrets Manager, sections Errors and Common Errors.
+/// Error codes that AWS services answer, and why. Sources: the API references of DynamoDB, SQS and Secrets
+/// Manager, sections Errors and Common Errors.
 const REFUSALS: [(&str, Cause); 25] = [
     ("ThrottlingException", Cause::Throttled),
     ("Throttling", Cause::Throttled),
@@ -54,9 +54,15 @@ where
     PortError { operation, cause, certainty, source: Some(Box::new(error)) }
 }
 
+/// The error is that of the SDK's last try. A refusal for good would have met the first try as well, and the
+/// SDK does not try those again; any other may follow a try that was done and whose answer was lost.
 fn refusal(code: Option<&str>) -> (Cause, Certainty) {
     let listed = REFUSALS.iter().find(|(known, _)| Some(*known) == code);
-    listed.map_or((Cause::Away, Certainty::Indeterminate), |(_, cause)| (*cause, Certainty::Determinate))
+    match listed.map(|(_, cause)| *cause) {
+        Some(Cause::Rejected) => (Cause::Rejected, Certainty::Determinate),
+        Some(cause) => (cause, Certainty::Indeterminate),
+        None => (Cause::Away, Certainty::Indeterminate),
+    }
 }
 
 #[cfg(test)]
@@ -67,6 +73,7 @@ mod tests {
     fn what_is_not_listed_may_have_happened() {
         assert_eq!(refusal(Some("InternalServerError")), (Cause::Away, Certainty::Indeterminate));
         assert_eq!(refusal(None), (Cause::Away, Certainty::Indeterminate));
-        assert_eq!(refusal(Some("ThrottlingException")), (Cause::Throttled, Certainty::Determinate));
+        assert_eq!(refusal(Some("ThrottlingException")), (Cause::Throttled, Certainty::Indeterminate));
+        assert_eq!(refusal(Some("ValidationException")), (Cause::Rejected, Certainty::Determinate));
     }
 }

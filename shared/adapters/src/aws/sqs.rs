@@ -1,5 +1,7 @@
 //! The queues on SQS: batches of ten and of bytes, sending again only what failed.
 
+use std::collections::HashSet;
+
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use aws_types::SdkConfig;
@@ -35,23 +37,24 @@ impl SqsEventQueue {
         Self { client: Client::new(config), queue_url }
     }
 
-    /// Sends one batch; entries that SQS refused by themselves are sent again, the others are not.
+    /// Sends one batch. An entry is durable only when SQS names it as successful; all others are sent again.
     async fn send_batch(&self, mut messages: Vec<String>) -> Result<(), PortError> {
         for _ in 0..ENTRY_ATTEMPTS_MAX {
             let entries = messages.iter().enumerate().map(|(index, message)| entry(index, message));
             let entries = entries.collect::<Result<Vec<_>, _>>()?;
             let call = self.client.send_message_batch().queue_url(&self.queue_url).set_entries(Some(entries));
             let answer = call.send().await.map_err(|error| classify(SEND, error))?;
-            let failed: Vec<usize> = answer.failed().iter().filter_map(|entry| entry.id().parse().ok()).collect();
-            if failed.is_empty() {
-                return Ok(());
-            }
+            let taken: HashSet<usize> =
+                answer.successful().iter().filter_map(|entry| entry.id().parse().ok()).collect();
             messages = messages
                 .into_iter()
                 .enumerate()
-                .filter(|(index, _)| failed.contains(index))
+                .filter(|(index, _)| !taken.contains(index))
                 .map(|(_, message)| message)
                 .collect();
+            if messages.is_empty() {
+                return Ok(());
+            }
         }
         Err(PortError::new(SEND, Cause::Away, Certainty::Indeterminate))
     }
@@ -143,7 +146,7 @@ mod tests {
         let secret = secrecy::SecretString::from("s");
         let event = |number: usize| {
             let message = format!(
-                r#"{{"msgId":{number},"type":"T","gmtBorn":1,"data":{{"orderId":{number},"currentStatus":"success"}}}}"#
+                r#"{{"msgId":{number},"type":"T","gmtBorn":1795247000000,"data":{{"orderId":{number},"currentStatus":"success"}}}}"#
             );
             let form = protocols::ali1688::push::signed_form(&secret, &message);
             let delivery = protocols::Delivery::new(channel.clone(), String::new(), Vec::new(), form.into_bytes());
@@ -155,13 +158,14 @@ mod tests {
         (0..count).flat_map(event).collect()
     }
 
-    /// An answer that took all entries but these.
-    fn taken_but(failed: &[usize]) -> Answer {
-        let failed: Vec<_> = failed
-            .iter()
-            .map(|id| serde_json::json!({"Id": id.to_string(), "Code": "InternalError", "SenderFault": false}))
-            .collect();
-        Answer::Json(200, serde_json::json!({"Successful": [], "Failed": failed}).to_string())
+    /// An answer to this many entries that took all but these.
+    fn taken_but(entries: usize, failed: &[usize]) -> Answer {
+        let failure =
+            |id: &usize| serde_json::json!({"Id": id.to_string(), "Code": "InternalError", "SenderFault": false});
+        let success = |id: usize| serde_json::json!({"Id": id.to_string(), "MessageId": "m", "MD5OfMessageBody": "d"});
+        let taken: Vec<_> = (0..entries).filter(|id| !failed.contains(id)).map(success).collect();
+        let failed: Vec<_> = failed.iter().map(failure).collect();
+        Answer::Json(200, serde_json::json!({"Successful": taken, "Failed": failed}).to_string())
     }
 
     fn sent(script: &Script) -> Vec<Vec<String>> {
@@ -176,7 +180,7 @@ mod tests {
     #[tokio::test]
     async fn n_events_take_a_tenth_of_the_calls_rounded_up() {
         for (count, calls) in [(0, 0), (1, 1), (10, 1), (11, 2), (95, 10)] {
-            let script = Script::new(vec![taken_but(&[]); calls]);
+            let script = Script::new(vec![taken_but(10, &[]); calls]);
             SqsEventQueue::new(&script.config(), "http://stub.invalid/q".to_owned())
                 .send(&events(count))
                 .await
@@ -187,16 +191,28 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_entries_that_failed_are_sent_again() {
-        let script = Script::new([taken_but(&[1, 3]), taken_but(&[0]), taken_but(&[])]);
+        let script = Script::new([taken_but(4, &[1, 3]), taken_but(2, &[0]), taken_but(1, &[])]);
         SqsEventQueue::new(&script.config(), "http://stub.invalid/q".to_owned()).send(&events(4)).await.unwrap();
         assert_eq!(sent(&script), [vec!["0", "1", "2", "3"], vec!["1", "3"], vec!["1"]]);
     }
 
     #[tokio::test]
     async fn entries_that_keep_failing_and_lost_answers_may_have_happened() {
-        for script in [Script::new(vec![taken_but(&[0]); ENTRY_ATTEMPTS_MAX]), Script::new([Answer::Lost])] {
+        for script in [Script::new(vec![taken_but(1, &[0]); ENTRY_ATTEMPTS_MAX]), Script::new([Answer::Lost])] {
             let queue = SqsEventQueue::new(&script.config(), "http://stub.invalid/q".to_owned());
             let error = queue.send(&events(1)).await.unwrap_err();
+            assert_eq!(error.certainty, Certainty::Indeterminate, "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_does_not_name_an_entry_as_taken_is_not_a_yes() {
+        let unreadable = r#"{"Successful": [], "Failed": [{"Id": "?", "Code": "C", "SenderFault": false}]}"#;
+        for answer in [Answer::Json(200, "{}".to_owned()), taken_but(1, &[]), Answer::Json(200, unreadable.to_owned())]
+        {
+            let script = Script::new(vec![answer; ENTRY_ATTEMPTS_MAX]);
+            let queue = SqsEventQueue::new(&script.config(), "http://stub.invalid/q".to_owned());
+            let error = queue.send(&events(10)).await.unwrap_err();
             assert_eq!(error.certainty, Certainty::Indeterminate, "{error:?}");
         }
     }

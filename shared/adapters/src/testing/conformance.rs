@@ -154,7 +154,9 @@ async fn many(store: &impl TradeStore, run: &str) -> Verdict {
         let (id, raw) = (MessageId::new("m")?, RawStatus::new("cancel")?);
         store.report(key, &[TradeReport { status: TradeStatus::Closed, at, id, raw }]).await?;
     }
-    expect("many are read in turns", store.statuses(&keys).await?.len(), 13)
+    expect("many are read in turns", store.statuses(&keys).await?.len(), 13)?;
+    let twice: Vec<TradeKey> = keys.iter().chain(&keys).cloned().collect();
+    expect("one that is asked for twice is found once", store.statuses(&twice).await?.len(), 13)
 }
 
 /// The promises of [`Nonces`].

@@ -1,8 +1,10 @@
 //! A pushed message: `{"bizKey","data","gmtBorn","msgId","type","userInfo"}`.
 //!
 //! Any push that names an order and a status is a trade event, whatever its type. `bizKey` is not always
-//! the order, so `data` decides. Source: open.1688.com message documents; AliOpen `MessageDecoder.java`.
+//! the order, so `data` decides. A part that says something of an order is read or the push is refused; a push
+//! without such a part is of a type that we do not use. Source: open.1688.com message documents; AliOpen `MessageDecoder.java`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::event::TradeFact;
@@ -15,7 +17,7 @@ use serde_json::value::RawValue;
 
 use super::status;
 use crate::Refusal;
-use crate::json::NumberOrText;
+use crate::json::{self, NumberOrText, Object};
 
 /// Orders that one push may name. The vendor pays at most 30 in one run; ten times that is a mistake,
 /// and more would not be queued within the second that the sender waits.
@@ -52,19 +54,19 @@ struct Envelope {
     data: Option<Box<RawValue>>,
 }
 
-/// Every field that says something about an order, over all types.
+/// The parts of `data` that say something of an order, over all types. Anything else is left unread.
 #[derive(Deserialize, Default)]
-struct Data {
-    #[serde(rename = "orderId")]
-    order_id: Option<NumberOrText>,
-    #[serde(rename = "currentStatus")]
-    current_status: Option<String>,
-    #[serde(rename = "batchPay")]
-    batch_pay: Option<Vec<BatchPay>>,
-    #[serde(rename = "OrderLogisticsTracingModel")]
-    tracing: Option<Tracing>,
-    #[serde(rename = "MailNoChangeModel")]
-    mail_no_change: Option<MailNoChange>,
+struct Parts<'a> {
+    #[serde(borrow, rename = "orderId")]
+    order_id: Option<&'a RawValue>,
+    #[serde(borrow, rename = "currentStatus")]
+    current_status: Option<&'a RawValue>,
+    #[serde(borrow, rename = "batchPay")]
+    batch_pay: Option<&'a RawValue>,
+    #[serde(borrow, rename = "OrderLogisticsTracingModel")]
+    tracing: Option<&'a RawValue>,
+    #[serde(borrow, rename = "MailNoChangeModel")]
+    mail_no_change: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -81,8 +83,7 @@ struct Tracing {
     cp_code: Option<String>,
     mail_no: Option<NumberOrText>,
     status_changed: Option<String>,
-    #[serde(default)]
-    order_logs_items: Vec<LoggedOrder>,
+    order_logs_items: Option<Vec<Object<LoggedOrder>>>,
 }
 
 #[derive(Deserialize)]
@@ -91,8 +92,7 @@ struct MailNoChange {
     logistics_id: NumberOrText,
     new_cp_code: Option<String>,
     new_mail_no: Option<NumberOrText>,
-    #[serde(default)]
-    order_logs_items: Vec<LoggedOrder>,
+    order_logs_items: Option<Vec<Object<LoggedOrder>>>,
 }
 
 #[derive(Deserialize)]
@@ -104,17 +104,14 @@ struct LoggedOrder {
 /// Reads the `message` field of a push to one of our shops.
 pub fn read(message: &str, shop: &ShopId) -> Result<Push, Refusal> {
     let envelope: Envelope =
-        serde_json::from_str(message).map_err(|_| Refusal::Malformed("message is not a 1688 push envelope"))?;
+        json::object(message).map_err(|_| Refusal::Malformed("message is not a 1688 push envelope"))?;
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if envelope.kind.is_empty() || envelope.kind.len() > TYPE_BYTES_MAX || !envelope.kind.bytes().all(is_name) {
         return Err(Refusal::Malformed("type is not the name of a message type"));
     }
     let message_id = MessageId::new(envelope.msg_id.0).map_err(|_| Refusal::Malformed("msgId is not a message id"))?;
-    let data = match &envelope.data {
-        Some(raw) => read_data(raw)?,
-        None => Data::default(),
-    };
-    let said = read_facts(&envelope.kind, data)?;
+    let data = envelope.data.as_deref().map(unwrap_text).transpose()?.unwrap_or_default();
+    let said = read_facts(&envelope.kind, read_parts(&data)?)?;
     if said.len() > ORDERS_PER_PUSH_MAX {
         return Err(Refusal::Impossible("the push names more orders than one push can"));
     }
@@ -125,17 +122,26 @@ pub fn read(message: &str, shop: &ShopId) -> Result<Push, Refusal> {
     Ok(Push { kind: envelope.kind, message_id, events })
 }
 
-/// `data` is an object, or (as the message list gives it) an object in a text.
-fn read_data(raw: &RawValue) -> Result<Data, Refusal> {
-    let malformed = |_| Refusal::Malformed("data of the push is not of the documented shape");
-    if raw.get() == "null" {
-        return Ok(Data::default());
-    }
+/// The text of `data`: as it is, or (as the message list gives it) what a JSON text holds.
+fn unwrap_text(raw: &RawValue) -> Result<Cow<'_, str>, Refusal> {
     if raw.get().starts_with('"') {
-        let text: String = serde_json::from_str(raw.get()).map_err(malformed)?;
-        return serde_json::from_str(&text).map_err(malformed);
+        return serde_json::from_str(raw.get()).map(Cow::Owned).map_err(shape);
     }
-    serde_json::from_str(raw.get()).map_err(malformed)
+    Ok(Cow::Borrowed(raw.get()))
+}
+
+/// The known parts. What is no object has none: it is of a type that we do not use.
+fn read_parts(data: &str) -> Result<Parts<'_>, Refusal> {
+    if data.trim_start().starts_with('{') { json::object(data).map_err(shape) } else { Ok(Parts::default()) }
+}
+
+/// Reads a known part, which must be of its documented shape.
+fn part<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Result<Option<T>, Refusal> {
+    raw.map(|raw| serde_json::from_str(raw.get())).transpose().map_err(shape)
+}
+
+fn shape(_: serde_json::Error) -> Refusal {
+    Refusal::Malformed("data of the push is not of the documented shape")
 }
 
 fn born_at(gmt_born: Option<NumberOrText>) -> Result<UnixMillis, Refusal> {
@@ -151,26 +157,30 @@ enum Said {
     Shipping { logistics_id: LogisticsId, waybill: Option<(Carrier, Waybill)>, trace: Option<TraceStatus> },
 }
 
-/// What is said of which order, in the push's own order. One order is named once.
-fn read_facts(kind: &str, data: Data) -> Result<Vec<(TradeId, Said)>, Refusal> {
-    let status = |order_id: NumberOrText, word: String| {
-        let trade = TradeId::new(order_id.0).map_err(|_| Refusal::Malformed("orderId is not an order id"))?;
-        let raw = RawStatus::new(word).map_err(|_| Refusal::Malformed("the status is not a status word"))?;
-        Ok((trade, Said::Status(status::common(kind, raw.as_str()), raw)))
-    };
-    match data {
-        Data { order_id: Some(order_id), current_status: Some(word), .. } => Ok(vec![status(order_id, word)?]),
-        Data { batch_pay: Some(paid), .. } => paid.into_iter().map(|one| status(one.order_id, one.status)).collect(),
-        Data { tracing: Some(tracing), .. } => {
-            let Tracing { logistics_id, cp_code, mail_no, status_changed, order_logs_items } = tracing;
-            shipping(logistics_id, cp_code, mail_no, status_changed, order_logs_items)
-        }
-        Data { mail_no_change: Some(change), .. } => {
-            let MailNoChange { logistics_id, new_cp_code, new_mail_no, order_logs_items } = change;
-            shipping(logistics_id, new_cp_code, new_mail_no, None, order_logs_items)
-        }
-        _ => Ok(Vec::new()),
+/// What is said of which order, part by part.
+fn read_facts(kind: &str, parts: Parts<'_>) -> Result<Vec<(TradeId, Said)>, Refusal> {
+    let mut said = Vec::new();
+    if let (Some(order_id), Some(word)) = (part(parts.order_id)?, part(parts.current_status)?) {
+        said.push(status(kind, order_id, word)?);
     }
+    for Object(paid) in part::<Vec<Object<BatchPay>>>(parts.batch_pay)?.into_iter().flatten() {
+        said.push(status(kind, paid.order_id, paid.status)?);
+    }
+    if let Some(Object(tracing)) = part::<Object<Tracing>>(parts.tracing)? {
+        let Tracing { logistics_id, cp_code, mail_no, status_changed, order_logs_items } = tracing;
+        said.extend(shipping(logistics_id, cp_code, mail_no, status_changed, order_logs_items.unwrap_or_default())?);
+    }
+    if let Some(Object(change)) = part::<Object<MailNoChange>>(parts.mail_no_change)? {
+        let MailNoChange { logistics_id, new_cp_code, new_mail_no, order_logs_items } = change;
+        said.extend(shipping(logistics_id, new_cp_code, new_mail_no, None, order_logs_items.unwrap_or_default())?);
+    }
+    Ok(said)
+}
+
+fn status(kind: &str, order_id: NumberOrText, word: String) -> Result<(TradeId, Said), Refusal> {
+    let trade = TradeId::new(order_id.0).map_err(|_| Refusal::Malformed("orderId is not an order id"))?;
+    let raw = RawStatus::new(word).map_err(|_| Refusal::Malformed("the status is not a status word"))?;
+    Ok((trade, Said::Status(status::common(kind, raw.as_str()), raw)))
 }
 
 fn shipping(
@@ -178,7 +188,7 @@ fn shipping(
     carrier: Option<String>,
     number: Option<NumberOrText>,
     trace: Option<String>,
-    orders: Vec<LoggedOrder>,
+    orders: Vec<Object<LoggedOrder>>,
 ) -> Result<Vec<(TradeId, Said)>, Refusal> {
     let malformed = |_: InvalidText| Refusal::Malformed("the consignment is not of the documented shape");
     let given = |text: &String| !text.is_empty();
@@ -186,13 +196,19 @@ fn shipping(
     let carrier = carrier.filter(given).map(Carrier::new).transpose().map_err(malformed)?;
     let number = number.map(|number| number.0).filter(given).map(Waybill::new).transpose().map_err(malformed)?;
     let trace = trace.filter(given).map(TraceStatus::new).transpose().map_err(malformed)?;
-    let waybill = carrier.zip(number);
+    let waybill = match (carrier, number) {
+        (Some(carrier), Some(number)) => Some((carrier, number)),
+        (None, None) => None,
+        (Some(_), None) | (None, Some(_)) => {
+            return Err(Refusal::Malformed("the consignment has a carrier or a number without the other"));
+        }
+    };
     if waybill.is_none() && trace.is_none() {
-        return Ok(Vec::new());
+        return Err(Refusal::Malformed("the consignment says neither who carries it nor where it is"));
     }
     // Each order line is listed by itself, so that an order may come several times.
     let trades: Result<BTreeSet<TradeId>, InvalidText> =
-        orders.into_iter().map(|item| TradeId::new(item.order_id.0)).collect();
+        orders.into_iter().map(|Object(item)| TradeId::new(item.order_id.0)).collect();
     let said = |trade| {
         (trade, Said::Shipping { logistics_id: logistics_id.clone(), waybill: waybill.clone(), trace: trace.clone() })
     };

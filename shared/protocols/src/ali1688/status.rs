@@ -9,7 +9,7 @@ use domain::TradeStatus;
 const PARTLY_SENT: &str = "ORDER_BUYER_VIEW_PART_PART_SENDGOODS";
 
 /// 1688's word and its meaning.
-const STATUSES: [(&str, TradeStatus); 14] = [
+const STATUSES: [(&str, TradeStatus); 11] = [
     ("waitbuyerpay", TradeStatus::AwaitingPayment),
     ("waitsellersend", TradeStatus::AwaitingShipment),
     ("waitlogisticstakein", TradeStatus::AwaitingShipment),
@@ -20,11 +20,9 @@ const STATUSES: [(&str, TradeStatus); 14] = [
     ("success", TradeStatus::Finished),
     ("cancel", TradeStatus::Closed),
     ("terminated", TradeStatus::Closed),
-    // ORDER_BATCH_PAY: the trade was paid, or it is still to be paid because the account could not.
+    // ORDER_BATCH_PAY: the trade was paid. That a payment run failed (ACCOUNT_FROZEN …) is not listed: it says
+    // nothing of where the trade stands, which may have been paid before.
     ("successed", TradeStatus::AwaitingShipment),
-    ("ACCOUNT_BALANCE_NOT_ENOUGH", TradeStatus::AwaitingPayment),
-    ("ACCOUNT_NOT_EXIST", TradeStatus::AwaitingPayment),
-    ("ACCOUNT_FROZEN", TradeStatus::AwaitingPayment),
 ];
 
 /// The common status of a word that a push of this type brought.

@@ -267,9 +267,9 @@ mod tests {
     #[tokio::test]
     async fn what_dynamodb_says_decides_what_the_caller_does() {
         for (answer, disposition) in [
-            (refused("TransactionConflictException", serde_json::Value::Null), Disposition::Retry),
-            (refused("ThrottlingException", serde_json::Value::Null), Disposition::Retry),
-            (refused("ProvisionedThroughputExceededException", serde_json::Value::Null), Disposition::Retry),
+            (refused("TransactionConflictException", serde_json::Value::Null), Disposition::Reconcile),
+            (refused("ThrottlingException", serde_json::Value::Null), Disposition::Reconcile),
+            (refused("ProvisionedThroughputExceededException", serde_json::Value::Null), Disposition::Reconcile),
             (refused("ValidationException", serde_json::Value::Null), Disposition::Reject),
             (refused("ResourceNotFoundException", serde_json::Value::Null), Disposition::Reject),
             (refused("InternalServerError", serde_json::Value::Null), Disposition::Reconcile),

@@ -1,6 +1,7 @@
 //! Reading items: pages of a query, and what of an item is a fact.
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::id::InvalidText;
 use domain::{MessageId, UnixMillis};
@@ -19,20 +20,23 @@ pub(super) async fn query(
     table: &str,
     pk: &str,
 ) -> Result<Vec<Item>, PortError> {
+    let of_partition = client
+        .query()
+        .table_name(table)
+        .key_condition_expression("pk = :pk")
+        .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
+        .consistent_read(true);
+    pages(operation, of_partition).await
+}
+
+/// Every item that a query finds.
+pub(super) async fn pages(operation: &'static str, query: QueryFluentBuilder) -> Result<Vec<Item>, PortError> {
     let mut items = Vec::new();
     let mut after: Option<Item> = None;
     for _ in 0..PAGES_MAX {
-        let page = client
-            .query()
-            .table_name(table)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
-            .consistent_read(true)
-            .set_exclusive_start_key(after)
-            .send()
-            .await
-            .map_err(|error| classify(operation, error))?;
-        after = page.last_evaluated_key().cloned();
+        let call = query.clone().set_exclusive_start_key(after);
+        let page = call.send().await.map_err(|error| classify(operation, error))?;
+        after = page.last_evaluated_key;
         items.extend(page.items.unwrap_or_default());
         if after.is_none() {
             return Ok(items);

@@ -11,7 +11,7 @@ use domain::{EventId, Link, OrderFacts, OrderId, OrderReport, Origin, Outcome, R
 
 use super::super::error::classify;
 use super::cell::{Address, Cell, Item, Keep, take_in};
-use super::items::{query, text, time};
+use super::items::{pages, query, text, time};
 use crate::error::PortError;
 use crate::ports::OrderStore;
 
@@ -106,18 +106,16 @@ impl OrderStore for DynamoOrders {
     }
 
     async fn orders_of(&self, trade: &TradeKey) -> Result<Vec<OrderId>, PortError> {
-        let answer = self
+        let by_trade = self
             .client
             .query()
             .table_name(&self.table)
             .index_name("by_trade")
             .key_condition_expression("trade = :trade")
-            .expression_attribute_values(":trade", AttributeValue::S(trade.to_string()))
-            .send()
-            .await
-            .map_err(|error| classify(ORDERS_OF, error))?;
+            .expression_attribute_values(":trade", AttributeValue::S(trade.to_string()));
+        let linked_from = pages(ORDERS_OF, by_trade).await?;
         let order = |item: &Item| OrderId::new(text(item, "pk")?).ok();
-        answer.items().iter().map(order).collect::<Option<Vec<_>>>().ok_or(PortError::unreadable(ORDERS_OF))
+        linked_from.iter().map(order).collect::<Option<Vec<_>>>().ok_or(PortError::unreadable(ORDERS_OF))
     }
 
     async fn list(&self, items_max: usize) -> Result<Vec<KnownOrder>, PortError> {

@@ -1,6 +1,6 @@
 //! The trades table: the `status` item, and `shipping#<logistics id>` items.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
@@ -163,8 +163,10 @@ impl TradeStore for DynamoTrades {
 
     async fn statuses(&self, trades: &[TradeKey]) -> Result<BTreeMap<TradeKey, TradeStatuses>, PortError> {
         let mut found = BTreeMap::new();
-        for keys in trades.chunks(BATCH_KEYS_MAX) {
-            let key = |trade: &TradeKey| {
+        // A batch read refuses a key that is asked for twice.
+        let distinct: Vec<&TradeKey> = trades.iter().collect::<BTreeSet<_>>().into_iter().collect();
+        for keys in distinct.chunks(BATCH_KEYS_MAX) {
+            let key = |trade: &&TradeKey| {
                 let part = |name: &str, value: String| (name.to_owned(), AttributeValue::S(value));
                 HashMap::from([part("pk", trade.to_string()), part("sk", STATUS.to_owned())])
             };
