@@ -1,6 +1,11 @@
 //! The twins keep what the ports promise. The stack ring runs the same suites on the AWS implementations.
 
-use adapters::testing::{MemoryNonces, MemoryOrders, MemoryTrades, conformance};
+use adapters::testing::{
+    MemoryEvents, MemoryNonces, MemoryOrders, MemoryQuarantine, MemorySecrets, MemoryTrades, conformance,
+};
+use protocols::cloudevents;
+
+use crate::support::secrets;
 
 #[tokio::test]
 async fn the_twin_of_the_orders_table_keeps_the_promises_of_its_port() {
@@ -15,4 +20,22 @@ async fn the_twin_of_the_trades_table_keeps_the_promises_of_its_port() {
 #[tokio::test]
 async fn the_twin_of_the_nonces_table_keeps_the_promises_of_its_port() {
     conformance::nonces(&MemoryNonces::default(), "twin").await.unwrap();
+}
+
+#[tokio::test]
+async fn the_twin_of_the_events_queue_keeps_the_promises_of_its_port() {
+    let queue = MemoryEvents::default();
+    let take = async |_| Ok(queue.all().iter().map(cloudevents::write).collect::<Result<_, _>>()?);
+    conformance::events(&queue, take).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_twin_of_the_quarantine_keeps_the_promises_of_its_port() {
+    let quarantine = MemoryQuarantine::default();
+    conformance::quarantine(&quarantine, async |_| Ok(quarantine.all())).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_twin_of_the_secrets_keeps_the_promises_of_its_port() {
+    conformance::secrets(&MemorySecrets::new(secrets()), &MemorySecrets::default()).await.unwrap();
 }

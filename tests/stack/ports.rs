@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use adapters::aws::dynamodb::DynamoNonces;
-use adapters::ports::{OrderStore, TradeStore};
+use adapters::aws::{SecretsManager, SqsEventQueue, SqsQuarantine};
+use adapters::ports::{OrderStore, Quarantined, TradeStore};
 use adapters::testing::conformance;
-use anyhow::{anyhow, ensure};
+use anyhow::{Context, anyhow, ensure};
+use aws_sdk_sqs::types::Message;
 use domain::{
     EventId, OrderFacts, OrderId, OrderReport, Origin, ReportedStatus, SourceName, TradeKey, TradeReport, TradeStatus,
     TradeStatuses,
@@ -26,6 +28,59 @@ pub async fn nonces(stage: Arc<Stage>) -> anyhow::Result<()> {
     let table = stage.session.stack.table("nonces")?.to_owned();
     let nonces = DynamoNonces::new(&stage.session.config, table);
     conformance::nonces(&nonces, &stage.run).await.map_err(|breach| anyhow!(breach))
+}
+
+/// A queue of its own, because the writer empties the stack's.
+async fn scratch_queue(stage: &Stage, name: &str) -> anyhow::Result<String> {
+    let call = stage.session.sqs().create_queue().queue_name(format!("{name}-{}", stage.run));
+    call.send().await?.queue_url.context("the queue has no URL")
+}
+
+/// Takes this many messages out.
+async fn take(stage: &Stage, queue: &str, count: usize) -> conformance::Taken<Message> {
+    let mut taken = Vec::new();
+    while taken.len() < count {
+        let call = stage.session.sqs().receive_message().queue_url(queue).max_number_of_messages(10);
+        let messages = call.message_attribute_names("All").wait_time_seconds(5).send().await?.messages;
+        let messages = messages.filter(|messages| !messages.is_empty()).ok_or("the queue is empty too soon")?;
+        taken.extend(messages);
+    }
+    Ok(taken)
+}
+
+pub async fn events(stage: Arc<Stage>) -> anyhow::Result<()> {
+    let url = scratch_queue(&stage, "events").await?;
+    let queue = SqsEventQueue::new(&stage.session.config, url.clone());
+    let take = async |count| {
+        let messages = take(&stage, &url, count).await?;
+        Ok(messages.into_iter().filter_map(|message| message.body).collect())
+    };
+    conformance::events(&queue, take).await.map_err(|breach| anyhow!(breach))
+}
+
+pub async fn quarantine(stage: Arc<Stage>) -> anyhow::Result<()> {
+    let url = scratch_queue(&stage, "quarantine").await?;
+    let queue = SqsQuarantine::new(&stage.session.config, url.clone());
+    let take = async |count| {
+        let messages = take(&stage, &url, count).await?;
+        let attribute = |message: &Message, name: &str| {
+            let attribute = message.message_attributes().and_then(|all| all.get(name));
+            attribute.and_then(|attribute| attribute.string_value()).unwrap_or_default().to_owned()
+        };
+        let kept = messages.into_iter().map(|message| Quarantined {
+            message_id: attribute(&message, SqsQuarantine::MESSAGE_ID),
+            reason: attribute(&message, SqsQuarantine::REASON),
+            body: message.body.unwrap_or_default(),
+        });
+        Ok(kept.collect())
+    };
+    conformance::quarantine(&queue, take).await.map_err(|breach| anyhow!(breach))
+}
+
+pub async fn secrets(stage: Arc<Stage>) -> anyhow::Result<()> {
+    let at = |id: &str| SecretsManager::new(&stage.session.config, id.to_owned());
+    let (set, unset) = (at(&stage.session.stack.secret_id), at("no-such-secret"));
+    conformance::secrets(&set, &unset).await.map_err(|breach| anyhow!(breach))
 }
 
 /// Forty writers of one order and one trade at once: what is kept is what the domain keeps of all.

@@ -157,7 +157,9 @@ mod tests {
     #[test]
     fn a_parameter_is_one_that_the_template_has() {
         let template = include_str!("../../../template.yaml");
-        for (name, is_one) in [("CodeBucket", true), ("LogLevel", true), ("Orders", false), ("Loglevel", false)] {
+        for (name, is_one) in
+            [("CodeBucket", true), ("LogRetentionDays", true), ("Orders", false), ("logRetentionDays", false)]
+        {
             assert_eq!(has_parameter(template, name), is_one, "{name}");
         }
         for (_, parameter) in super::super::FUNCTIONS {

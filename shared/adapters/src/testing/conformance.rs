@@ -5,12 +5,15 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    AppKey, Carrier, EventId, Link, LogisticsId, MessageId, Nonce, OrderFacts, OrderId, OrderReport, Origin, Outcome,
-    Package, RawStatus, ReportedStatus, SourceName, Trace, TraceStatus, TradeFacts, TradeKey, TradeReport, TradeStatus,
-    UnixMillis, Waybill, WaybillReport,
+    AppKey, Carrier, Event, EventId, Link, LogisticsId, MessageId, Nonce, OrderFacts, OrderId, OrderReport, Origin,
+    Outcome, Package, RawStatus, ReportedStatus, ShopId, SourceName, Trace, TraceStatus, TradeFacts, TradeKey,
+    TradeReport, TradeStatus, UnixMillis, Waybill, WaybillReport,
 };
 
-use crate::ports::{Claim, Nonces, OrderStore, TradeStore};
+use protocols::{Channel, Content, Credentials, Delivery, VerifiedEvent, cloudevents};
+use secrecy::SecretString;
+
+use crate::ports::{Claim, EventQueue, Nonces, OrderStore, Quarantine, Quarantined, SecretsSource, TradeStore};
 
 /// What a promise's breach looks like, or an error on the way to it.
 pub type Verdict = Result<(), Box<dyn std::error::Error + Send + Sync>>;
@@ -61,6 +64,8 @@ pub async fn orders(store: &impl OrderStore, run: &str) -> Verdict {
 
     let kept: Vec<OrderReport> = store.read(&order).await?.reports().cloned().collect();
     expect("what is kept reads back", kept, vec![first, both[1].clone(), tie_won])?;
+    let listed = store.list(usize::MAX).await?.into_iter().find(|known| known.id == order);
+    expect("the list has it", listed.map(|known| known.facts), Some(store.read(&order).await?))?;
     links(store, &order, run).await
 }
 
@@ -157,6 +162,60 @@ async fn many(store: &impl TradeStore, run: &str) -> Verdict {
     expect("many are read in turns", store.statuses(&keys).await?.len(), 13)?;
     let twice: Vec<TradeKey> = keys.iter().chain(&keys).cloned().collect();
     expect("one that is asked for twice is found once", store.statuses(&twice).await?.len(), 13)
+}
+
+/// What a queue or the quarantine gives to whoever takes everything out of it.
+pub type Taken<T> = Result<Vec<T>, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Events of pushes that 1688 signed, one for each order.
+fn signed_events(orders: std::ops::Range<u64>) -> Result<Vec<VerifiedEvent>, Box<dyn std::error::Error + Send + Sync>> {
+    let (now, secret) = (UnixMillis::new(1_795_248_000_000)?, SecretString::from("conformance"));
+    let paid: Vec<String> =
+        orders.map(|order| format!(r#"{{"orderId":{order},"status":"\u4ed8\u6b3e <&>"}}"#)).collect();
+    let data = format!(r#"{{"batchPay":[{}]}}"#, paid.join(","));
+    let message = format!(r#"{{"msgId":1,"type":"ORDER_BATCH_PAY","gmtBorn":{},"data":{data}}}"#, now.get());
+    let form = protocols::ali1688::push::signed_form(&secret, &message);
+    let channel = Channel::Ali1688(ShopId::new("conformance")?);
+    let delivery = Delivery::new(channel, String::new(), Vec::new(), form.into_bytes());
+    match delivery.verify(&Credentials::Ali1688(vec![secret]), now)?.read(now)? {
+        Content::Events(events) => Ok(events),
+        Content::Product { .. } | Content::Other { .. } => Err("a payment run is no event".into()),
+    }
+}
+
+/// The promises of [`EventQueue`]. `take` takes out all messages, of which there are this many.
+pub async fn events(queue: &impl EventQueue, take: impl AsyncFn(usize) -> Taken<String>) -> Verdict {
+    queue.send(&[]).await?;
+    let events = signed_events(0..25)?;
+    queue.send(&events).await?;
+    let messages = take(events.len()).await?;
+    expect("every event is one message", messages.len(), events.len())?;
+    let read: Result<Vec<Event>, _> = messages.iter().map(|message| cloudevents::read(message)).collect();
+    let read = read?;
+    let all_there = events.iter().all(|event| read.contains(event.event()));
+    expect("every message reads back as its event", all_there, true)
+}
+
+/// The promises of [`Quarantine`]. `take` takes out all messages, of which there are this many.
+pub async fn quarantine(quarantine: &impl Quarantine, take: impl AsyncFn(usize) -> Taken<Quarantined>) -> Verdict {
+    let message = |id: &str, body: String| Quarantined {
+        message_id: id.to_owned(),
+        body,
+        reason: "malformed: not JSON at line 1 column 2".to_owned(),
+    };
+    let kept = [message("m1", "\u{4e2d}\t\r\n<&>\"".to_owned()), message("m2", "x".repeat(200_000))];
+    for one in &kept {
+        quarantine.put(one).await?;
+    }
+    let mut taken = take(kept.len()).await?;
+    taken.sort_by(|one, other| one.message_id.cmp(&other.message_id));
+    expect("what is kept comes out with its reason", taken == kept, true)
+}
+
+/// The promises of [`SecretsSource`]: of one that holds a document with a client, and of one that holds none.
+pub async fn secrets(set: &impl SecretsSource, unset: &impl SecretsSource) -> Verdict {
+    expect("a document that was set reads back", set.read().await?.first_client().is_some(), true)?;
+    expect("a document that was never set is an error", unset.read().await.is_err(), true)
 }
 
 /// The promises of [`Nonces`].

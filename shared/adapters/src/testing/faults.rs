@@ -26,13 +26,16 @@ pub enum Fault {
     TimedOut,
     /// Done, but reported as a timeout.
     DoneButTimedOut,
+    /// The first half was done, and the whole is reported as a timeout. Of what has no parts, nothing was done.
+    DoneInPart,
     /// Done, and then the process was gone: the caller never hears of it.
     CrashedAfter,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Before, Self::TimedOut, Self::DoneButTimedOut, Self::CrashedAfter];
+    pub const ALL: [Self; 5] =
+        [Self::Before, Self::TimedOut, Self::DoneButTimedOut, Self::DoneInPart, Self::CrashedAfter];
 }
 
 #[derive(Debug, Default)]
@@ -91,12 +94,26 @@ impl FaultPlan {
         verb: &'static str,
         work: impl Future<Output = Result<T, PortError>>,
     ) -> Result<T, PortError> {
+        self.around_parts(verb, work, std::future::ready(())).await
+    }
+
+    /// The same for a call that has parts, of which `half` does the first.
+    async fn around_parts<T>(
+        &self,
+        verb: &'static str,
+        work: impl Future<Output = Result<T, PortError>>,
+        half: impl Future<Output = ()>,
+    ) -> Result<T, PortError> {
         let lost = PortError::new(verb, Cause::Away, Certainty::Indeterminate);
         match self.next(verb) {
             None => work.await,
             Some(Fault::Before) => Err(PortError::new(verb, Cause::Throttled, Certainty::Determinate)),
             Some(Fault::TimedOut) => Err(lost),
             Some(Fault::DoneButTimedOut) => work.await.and(Err(lost)),
+            Some(Fault::DoneInPart) => {
+                half.await;
+                Err(lost)
+            }
             Some(Fault::CrashedAfter) => {
                 work.await?;
                 self.crashed.notify_one();
@@ -162,7 +179,8 @@ impl<P: TradeStore + Sync> TradeStore for Faulty<P> {
 
 impl<P: EventQueue + Sync> EventQueue for Faulty<P> {
     async fn send(&self, events: &[VerifiedEvent]) -> Result<(), PortError> {
-        self.plan.around("events.send", self.port.send(events)).await
+        let half = async { drop(self.port.send(events.get(..events.len() / 2).unwrap_or_default()).await) };
+        self.plan.around_parts("events.send", self.port.send(events), half).await
     }
 }
 
