@@ -3,12 +3,15 @@
 //!
 //! Invariant (law 1): a message leaves the queue that it is kept in only after the events queue has it.
 //! A failure between the two leaves it in both, which changes nothing: facts are written once.
+//!
+//! A queue does not hand out what somebody else holds, such as a list that was interrupted. Every answer
+//! counts those messages too and says so: what is not seen is not gone.
 
 use std::collections::BTreeMap;
 
 use adapters::aws::SqsQuarantine;
 use adapters::clock::{Clock, SystemClock};
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use clap::{Args, Subcommand};
@@ -28,6 +31,8 @@ const WAIT_SECONDS: i32 = 1;
 const EMPTY_RECEIVES_MIN: u32 = 2;
 /// Messages that a list shows at most.
 const LIST_MESSAGES_MAX: usize = 1_000;
+/// What to do about messages that somebody else holds, for [`HELD_SECONDS`] if it was a command of ours.
+const AGAIN: &str = "run the command again in a minute";
 /// Messages in flight to the events queue at once.
 const MOVES_AT_ONCE_MAX: usize = 10;
 
@@ -48,7 +53,7 @@ pub enum QuarantineCommand {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub struct ReplayArguments {
-    /// All that are there now
+    /// All that can be taken now; what somebody else holds is counted and left
     #[arg(long)]
     all: bool,
     /// The one with this id, as `quarantine list` shows it
@@ -59,7 +64,7 @@ pub struct ReplayArguments {
 /// How much to put back.
 #[derive(Debug, Args)]
 pub struct RedriveArguments {
-    /// Events at most [default: all that are there at the start]
+    /// Events at most [default: all that can be taken at the start]
     #[arg(long)]
     limit: Option<usize>,
 }
@@ -81,8 +86,11 @@ pub(crate) struct Kept {
 pub async fn quarantine(session: &Session, command: QuarantineCommand) -> anyhow::Result<()> {
     match command {
         QuarantineCommand::List { body } => {
-            let kept = list(session).await?;
+            let (kept, missing) = look(session).await?;
             println!("{}", kept_table(&kept));
+            if let Some(missing) = missing {
+                step("Listing", &missing);
+            }
             if body {
                 for kept in &kept {
                     println!("\n{}\n{}", kept.id, kept.body);
@@ -102,11 +110,16 @@ pub async fn redrive(session: &Session, arguments: RedriveArguments) -> anyhow::
     move_all(session, "events_dlq", arguments.limit, "Redriving").await
 }
 
-/// All that the quarantine holds, up to [`LIST_MESSAGES_MAX`]. Everything is handed back at once.
+/// What the quarantine hands out, up to [`LIST_MESSAGES_MAX`]. Everything is handed back at once.
 pub(crate) async fn list(session: &Session) -> anyhow::Result<Vec<Kept>> {
+    look(session).await.map(|(kept, _)| kept)
+}
+
+/// The same, and what of the quarantine is not in it, where something is not.
+async fn look(session: &Session) -> anyhow::Result<(Vec<Kept>, Option<String>)> {
     let (client, queue) = (session.sqs(), session.stack.queue("quarantine")?);
     let now = SystemClock.now();
-    let messages = hold(&client, queue, LIST_MESSAGES_MAX).await?;
+    let (messages, missing) = hold(&client, queue).await?;
     let mut kept: Vec<Kept> = messages
         .values()
         .map(|message| {
@@ -127,7 +140,7 @@ pub(crate) async fn list(session: &Session) -> anyhow::Result<Vec<Kept>> {
         .collect();
     release(&client, queue, messages.values()).await;
     kept.sort_by_key(|kept| std::cmp::Reverse(kept.age_seconds));
-    Ok(kept)
+    Ok((kept, missing))
 }
 
 /// Kept messages as a table; never their bodies.
@@ -155,17 +168,20 @@ async fn receive(client: &Client, queue: &str) -> anyhow::Result<Vec<Message>> {
     Ok(answer.messages.unwrap_or_default())
 }
 
-/// Takes up to `messages_max` messages, each once, by their id. They are ours for [`HELD_SECONDS`].
-async fn hold(client: &Client, queue: &str, messages_max: usize) -> anyhow::Result<BTreeMap<String, Message>> {
+/// Takes up to [`LIST_MESSAGES_MAX`] messages, each once, by their id, and says what it did not get. They are
+/// ours for [`HELD_SECONDS`].
+async fn hold(client: &Client, queue: &str) -> anyhow::Result<(BTreeMap<String, Message>, Option<String>)> {
+    let start = depth(client, queue).await?;
     let mut held = BTreeMap::new();
     let mut empty_receives = 0;
-    while empty_receives < EMPTY_RECEIVES_MIN && held.len() < messages_max {
+    while empty_receives < EMPTY_RECEIVES_MIN && held.len() < LIST_MESSAGES_MAX {
         let known = held.len();
         let received = receive(client, queue).await?;
         held.extend(received.into_iter().map(|message| (message.message_id().unwrap_or("").to_owned(), message)));
         empty_receives = if held.len() == known { empty_receives + 1 } else { 0 };
     }
-    Ok(held)
+    let missing = not_seen(start, held.len());
+    Ok((held, missing))
 }
 
 /// Hands messages back at once. One that cannot be handed back comes back by itself.
@@ -187,20 +203,25 @@ async fn move_one(client: &Client, from: &str, events: &str, message: &Message) 
 
 async fn replay_one(session: &Session, id: &str) -> anyhow::Result<()> {
     let (client, queue) = (session.sqs(), session.stack.queue("quarantine")?);
-    let mut held = hold(&client, queue, LIST_MESSAGES_MAX).await?;
-    let wanted = held.remove(id);
+    let events = session.stack.queue("events")?;
+    let (mut held, missing) = hold(&client, queue).await?;
+    let moved = match (held.remove(id), missing) {
+        (Some(message), _) => move_one(&client, queue, events, &message).await,
+        (None, None) => Err(anyhow!("the quarantine has no message {id}")),
+        (None, Some(missing)) => Err(anyhow!("no message {id} among those that were seen; {missing}")),
+    };
     release(&client, queue, held.values()).await;
-    let Some(message) = wanted else { bail!("the quarantine has no message {id}") };
-    move_one(&client, queue, session.stack.queue("events")?, &message).await?;
+    moved?;
     step("Replaying", "1 message is on the events queue again");
     Ok(())
 }
 
-/// Moves what a queue holds at the start, or less. The bound keeps events that fail again from going round.
+/// Moves what a queue can hand out at the start, or less, and says what is left. The bound keeps events that fail
+/// again from going round.
 async fn move_all(session: &Session, from: &str, limit: Option<usize>, name: &'static str) -> anyhow::Result<()> {
     let (client, queue, events) = (session.sqs(), session.stack.queue(from)?, session.stack.queue("events")?);
-    let there = count(&client, queue).await?;
-    let bound = limit.unwrap_or(usize::MAX).min(there);
+    let start = depth(&client, queue).await?;
+    let bound = limit.unwrap_or(usize::MAX).min(start.visible);
     let bar = bar(name, bound);
     let mut moved = 0;
     let mut empty_receives = 0;
@@ -215,18 +236,108 @@ async fn move_all(session: &Session, from: &str, limit: Option<usize>, name: &'s
             .inspect_ok(|()| bar.inc(1))
             .try_fold(0, |moved, ()| async move { Ok(moved + 1) })
             .await
-            .with_context(|| format!("after {} messages", bar.position()))?;
+            .with_context(|| format!("after {} messages; {AGAIN}", bar.position()))?;
     }
     bar.finish_and_clear();
-    step(name, &format!("{moved} of {there} messages are on the events queue again"));
+    step(name, &format!("{moved} of {} messages are on the events queue again", start.total()));
+    if let Some(rest) = left(start, moved, depth(&client, queue).await?) {
+        step(name, &rest);
+    }
     Ok(())
 }
 
-/// About how many messages a queue can hand out.
-async fn count(client: &Client, queue: &str) -> anyhow::Result<usize> {
-    let name = QueueAttributeName::ApproximateNumberOfMessages;
-    let answer = client.get_queue_attributes().queue_url(queue).attribute_names(name.clone()).send();
-    let answer = answer.await.context("cannot ask the queue how many messages it holds")?;
-    let count = answer.attributes().and_then(|all| all.get(&name)).and_then(|count| count.parse().ok());
-    count.context("the queue does not tell how many messages it holds")
+/// About how many messages a queue has. On AWS the counts may be a minute old.
+/// Source: SQS GetQueueAttributes, ApproximateNumberOfMessages and ApproximateNumberOfMessagesNotVisible.
+#[derive(Debug, Clone, Copy)]
+struct Depth {
+    /// Those that it can hand out.
+    visible: usize,
+    /// Those that somebody received and neither deleted nor handed back.
+    held: usize,
+}
+
+impl Depth {
+    fn total(self) -> usize {
+        self.visible.saturating_add(self.held)
+    }
+}
+
+async fn depth(client: &Client, queue: &str) -> anyhow::Result<Depth> {
+    let visible = QueueAttributeName::ApproximateNumberOfMessages;
+    let held = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
+    let call = client.get_queue_attributes().queue_url(queue);
+    let answer = call.attribute_names(visible.clone()).attribute_names(held.clone()).send().await;
+    let answer = answer.context("cannot ask the queue how many messages it has")?;
+    let count = |name: &QueueAttributeName| {
+        let count = answer.attributes().and_then(|all| all.get(name)).and_then(|count| count.parse().ok());
+        count.context("the queue does not tell how many messages it has")
+    };
+    Ok(Depth { visible: count(&visible)?, held: count(&held)? })
+}
+
+/// What a look at a queue that had this at its start, and gave this many messages, did not see.
+fn not_seen(start: Depth, seen: usize) -> Option<String> {
+    if seen >= LIST_MESSAGES_MAX {
+        let all = start.total().max(seen);
+        return Some(format!("cut off after {seen} of about {all} messages; `replay --all` moves the others too"));
+    }
+    let unseen = start.total().saturating_sub(seen);
+    (unseen > 0).then(|| format!("not seen: about {unseen}, held by somebody else; {AGAIN}"))
+}
+
+/// What a queue still has after a move of this many messages, and what to do about it.
+fn left(start: Depth, moved: usize, now: Depth) -> Option<String> {
+    let unmoved = start.total().saturating_sub(moved);
+    match (now.visible, now.held) {
+        (0, 0) if unmoved == 0 => None,
+        (0, 0) => Some(format!("{unmoved} were taken by somebody else meanwhile; {AGAIN}")),
+        (0, held) => Some(format!("left: about {held}, held by somebody else; {AGAIN}")),
+        (visible, 0) => Some(format!("left or come since: about {visible}; the command can be run again")),
+        (visible, held) => {
+            let all = visible.saturating_add(held);
+            Some(format!("left or come since: about {all}, {held} of them held by somebody else; {AGAIN}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn depth(visible: usize, held: usize) -> Depth {
+        Depth { visible, held }
+    }
+
+    #[test]
+    fn a_look_says_what_it_did_not_see() {
+        assert_eq!(not_seen(depth(0, 0), 0), None);
+        assert_eq!(not_seen(depth(7, 0), 7), None);
+        // More than the queue had counted is not less than all.
+        assert_eq!(not_seen(depth(0, 0), 7), None);
+        assert!(not_seen(depth(0, 3), 0).unwrap().starts_with("not seen: about 3, held by somebody else"));
+        assert!(not_seen(depth(7, 3), 7).unwrap().starts_with("not seen: about 3, held by somebody else"));
+        for there in [0, LIST_MESSAGES_MAX, 2_500] {
+            let text = not_seen(depth(there, 0), LIST_MESSAGES_MAX).unwrap();
+            let all = there.max(LIST_MESSAGES_MAX);
+            assert!(text.starts_with(&format!("cut off after 1000 of about {all} messages;")), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_move_is_silent_only_when_nothing_is_left() {
+        for (start, moved, now, said) in [
+            (depth(0, 0), 0, depth(0, 0), None),
+            (depth(5, 0), 5, depth(0, 0), None),
+            (depth(0, 5), 0, depth(0, 5), Some("left: about 5, held by somebody else; run")),
+            (depth(3, 5), 3, depth(0, 5), Some("left: about 5, held by somebody else; run")),
+            (depth(5, 0), 2, depth(3, 0), Some("left or come since: about 3; the command")),
+            (depth(5, 2), 2, depth(3, 2), Some("left or come since: about 5, 2 of them held by somebody else; run")),
+            (depth(0, 5), 0, depth(5, 0), Some("left or come since: about 5; the command")),
+            (depth(5, 0), 2, depth(0, 0), Some("3 were taken by somebody else meanwhile; run")),
+        ] {
+            let text = left(start, moved, now);
+            assert_eq!(text.is_some(), said.is_some(), "{text:?}");
+            assert!(text.unwrap_or_default().starts_with(said.unwrap_or_default()), "{said:?}");
+        }
+    }
 }
