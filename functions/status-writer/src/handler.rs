@@ -162,15 +162,14 @@ fn line(record: &Record, read: Option<Event>, ending: &Ending) -> WideEvent {
     let line = line
         .with(field::SQS_MESSAGE_ID, record.message_id.as_str())
         .with(field::SQS_RECEIVE_COUNT, record.receive_count);
-    match read {
-        Some(Event::Order(change)) => line
-            .with(field::EVENT_ID, change.report.by.event_id.as_str())
+    let Some(event) = read else { return line };
+    let line = line.with(field::EVENT_ID, event.id());
+    match event {
+        Event::Order(change) => line
             .with(field::EVENT_SOURCE, change.report.by.source.as_str())
             .with(field::ORDER_ID, change.order.as_str()),
-        Some(Event::Trade(change)) => line
-            .with(field::EVENT_ID, change.fact.message_id().map(domain::MessageId::as_str))
+        Event::Trade(change) => line
             .with(field::EVENT_SOURCE, format!("{}/{}", change.trade.marketplace.as_str(), change.trade.shop))
             .with(field::TRADE_ID, change.trade.to_string()),
-        None => line,
     }
 }

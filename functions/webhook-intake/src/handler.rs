@@ -83,7 +83,9 @@ fn conclude(taken: Result<Content, NotAnswered>) -> (Response, WideEvent) {
     let accepted = Response::json(200, &Accepted { status: "accepted" });
     match taken {
         Ok(Content::Events(events)) => {
-            (accepted, WideEvent::new(RECEIVED, "accepted").with(field::EVENT_COUNT, events.len()))
+            let first = events.first().and_then(|event| event.event().id());
+            let event = WideEvent::new(RECEIVED, "accepted").with(field::EVENT_COUNT, events.len());
+            (accepted, event.with(field::EVENT_ID, first))
         }
         Ok(Content::Product { kind, message_id }) => {
             let event = WideEvent::new(RECEIVED, "acknowledged").with(field::PUSH_TYPE, kind);

@@ -14,6 +14,16 @@ pub enum Event {
     Order(OrderChange),
 }
 
+impl Event {
+    /// Its id within its source. `None` for a package that says nothing.
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Order(change) => Some(change.report.by.event_id.as_str()),
+            Self::Trade(change) => change.fact.message_id().map(MessageId::as_str),
+        }
+    }
+}
+
 /// A marketplace's report of one trade.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TradeChange {

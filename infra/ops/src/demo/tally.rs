@@ -83,7 +83,8 @@ impl Tally {
         }
         self.rows.iter_mut().for_each(|row| row.outcomes.clear());
         let mut counted = 0;
-        for line in told {
+        // Intake also tells that it accepted an event; what became of it is the writer's word.
+        for line in told.into_iter().filter(|line| OUTCOMES.contains(&line.outcome.as_str())) {
             let Some(index) = self.kind_of(&line) else { continue };
             if let Some(row) = self.rows.get_mut(index) {
                 *row.outcomes.entry(line.outcome).or_default() += 1;
