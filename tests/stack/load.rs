@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use adapters::ports::{OrderStore, TradeStore};
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use domain::{Link, OrderId, OrderStatus, Origin, Settlement, TradeKey, TradeStatus, UnixMillis, view};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
@@ -17,6 +18,9 @@ const ORDERS: usize = 450;
 const DUPLICATES: usize = 500;
 /// Requests under way at once. A sender's connections, not its speed.
 const AT_ONCE: usize = 16;
+/// Tries of one delivery, and the pause between them.
+const TRIES_MAX: usize = 5;
+const RETRY_MS: u64 = 200;
 const STATUSES: [(&str, TradeStatus); 5] = [
     ("waitbuyerpay", TradeStatus::AwaitingPayment),
     ("waitsellersend", TradeStatus::AwaitingShipment),
@@ -65,11 +69,12 @@ pub async fn five_thousand(stage: Arc<Stage>) -> anyhow::Result<()> {
     fastrand::shuffle(&mut posts);
     ensure!(posts.len() == 5_000, "{} deliveries", posts.len());
 
-    let began = Instant::now();
-    stream::iter(posts).map(Ok).try_for_each_concurrent(AT_ONCE, |post| deliver(&stage, post)).await?;
+    let (began, again) = (Instant::now(), AtomicUsize::new(0));
+    stream::iter(posts).map(Ok).try_for_each_concurrent(AT_ONCE, |post| deliver(&stage, post, &again)).await?;
     let sent = began.elapsed();
     stage.queue_is_empty().await?;
-    println!("5,000 deliveries sent in {sent:.1?}, all written after {:.1?}", began.elapsed());
+    let again = again.into_inner();
+    println!("5,000 deliveries sent in {sent:.1?} ({again} again), all written after {:.1?}", began.elapsed());
 
     check_all(&stage, &trades).await?;
     ensure!(stage.messages("events_dlq").await? == 0, "the DLQ is not empty");
@@ -94,13 +99,21 @@ async fn link_all(stage: &Stage, trades: &BTreeMap<OrderId, u64>) -> anyhow::Res
         .await
 }
 
-async fn deliver(stage: &Stage, post: Post) -> anyhow::Result<()> {
-    let answer = match &post {
-        Post::Push(message) => stage.push(message).await?,
-        Post::Warehouse { id, order, status, at } => stage.warehouse(id, order, status, *at).await?,
-    };
-    ensure!(answer.label() == "200 accepted", "{}", answer.label());
-    Ok(())
+/// Posts until it is accepted, as senders do that are asked to try again.
+async fn deliver(stage: &Stage, post: Post, again: &AtomicUsize) -> anyhow::Result<()> {
+    for _ in 0..TRIES_MAX {
+        let answer = match &post {
+            Post::Push(message) => stage.push(message).await?,
+            Post::Warehouse { id, order, status, at } => stage.warehouse(id, order, status, *at).await?,
+        };
+        match answer.status {
+            200 => return Ok(()),
+            429 | 503 => again.fetch_add(1, Ordering::Relaxed),
+            _ => bail!("{}", answer.label()),
+        };
+        tokio::time::sleep(Duration::from_millis(RETRY_MS)).await;
+    }
+    bail!("a delivery was refused {TRIES_MAX} times")
 }
 
 /// Reads every order as the API would, and compares the whole of it with what was sent.
