@@ -21,10 +21,10 @@ TOOLS := .tools/installed
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: build $(TOOLS) ## Set everything up, start the local stack, show the main job on it; the stack stays up
+run: build ## Set everything up, start the local stack, show the main job on it; the stack stays up
 	@$(SAMPAN) local up --demo
 
-up: build $(TOOLS) ## Start the local stack, or bring the running one to the code and settings of now
+up: build ## Start the local stack, or bring the running one to the code and settings of now
 	@$(SAMPAN) local up
 
 demo: build ## Show the main job on the running stack: deliveries in, orders out
@@ -33,10 +33,10 @@ demo: build ## Show the main job on the running stack: deliveries in, orders out
 down: ## Stop the local stack; its data goes with it
 	@if [ -x $(SAMPAN) ]; then $(SAMPAN) local down; else echo 'Nothing is built here, so nothing runs.'; fi
 
-test: build $(TOOLS) ## Run every test that needs no cloud account, with fresh seeds
+test: build ## Run every test that needs no cloud account, with fresh seeds
 	$(CARGO) test --locked --workspace
 
-soak: build $(TOOLS) ## Run the same tests at the full counts
+soak: build ## Run the same tests at the full counts
 	SAMPAN_SOAK=full $(CARGO) test --locked --workspace
 
 check: $(TOOLS) ## Run what CI runs besides the tests: format, lints, docs, template, dependency policy
@@ -53,7 +53,7 @@ check: $(TOOLS) ## Run what CI runs besides the tests: format, lints, docs, temp
 clean: down ## Stop the local stack and remove all that was built or installed here
 	rm -rf .local .tools target
 
-build: ## Build the functions and the command
+build: $(TOOLS) ## Build the functions and the command, and install the emulator
 	@$(BUILD)
 
 # The emulator and cfn-lint, in an environment of their own. One pip call: see the file.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use adapters::clock::{Clock, SystemClock};
 use adapters::secrets::Secrets;
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use domain::{MessageId, OrderId, ReportedStatus, ShopId, SourceName, TradeId, UnixMillis};
@@ -80,10 +80,15 @@ pub async fn run(session: &Session, arguments: Arguments) -> anyhow::Result<()> 
     };
     let answers = post(session, &secrets, &deliveries, &arguments).await?;
     let mut answered = table(["answer", "deliveries"]);
-    for (label, count) in answers {
-        answered.add_row([label, count.to_string()]);
+    for (label, count) in &answers {
+        answered.add_row([label.clone(), count.to_string()]);
     }
     println!("{answered}");
+    if let (Some(sample), [delivery]) = (&arguments.sample, deliveries.as_slice()) {
+        println!("{sample}, as it was sent: {}", delivery.text);
+    }
+    let refused: usize = answers.iter().filter(|(label, _)| !label.starts_with('2')).map(|(_, count)| count).sum();
+    ensure!(refused == 0, "{refused} were not accepted");
     Ok(())
 }
 

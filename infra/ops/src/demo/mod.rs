@@ -215,7 +215,7 @@ fn print_next(orders: &[(&Ending, OrderView)]) {
         (format!("target/debug/sampan trade show 1688 {} {trade}", plan::SHOP), "a trade, with its parcels"),
         ("target/debug/sampan send --sample ORDER_BUYER_VIEW_ORDER_PAY".to_owned(), "a delivery of your own"),
         ("target/debug/sampan help".to_owned(), "all that the operator can do"),
-        ("cat .local/stack.json".to_owned(), "where everything is"),
+        ("target/debug/sampan order list".to_owned(), "all orders"),
         ("make demo".to_owned(), "the same again, with new orders"),
         ("make down".to_owned(), "stop it all"),
     ] {

@@ -165,7 +165,7 @@ async fn put_secrets(config: &SdkConfig, secret_id: &str, document: &str) -> any
     }
     let put = client.put_secret_value().secret_id(secret_id).secret_string(document).send().await;
     put.context("cannot write the secrets document into the stack's secret")?;
-    step("Secrets", "written; functions that run already take them up within 5 minutes");
+    step("Secrets", "written; a function that runs already reads them within 5 minutes");
     Ok(())
 }
 
