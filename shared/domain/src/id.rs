@@ -156,6 +156,30 @@ checked_text!(
     TraceStatus, "trace status", 32, is_plain
 );
 
+checked_text!(
+    /// A gateway's name of a payment: Stripe's `pi_…`, Alipay's `trade_no`. The longest known has 36 bytes.
+    PaymentId, "payment id", 64, is_id
+);
+checked_text!(
+    /// A gateway's name of one movement of a payment: a capture, a refund, a dispute.
+    TransactionId, "transaction id", 64, is_id
+);
+checked_text!(
+    /// The shop front's name of a refund that it asks for: the key under which asking again is the same.
+    RefundId, "refund id", 64, is_plain
+);
+checked_text!(
+    /// The shop's own name of a thing on sale.
+    Sku, "sku", 64, is_text
+);
+
+impl From<TransactionId> for EventId {
+    /// A transaction id has the alphabet and the length of an event id.
+    fn from(id: TransactionId) -> Self {
+        Self(id.0)
+    }
+}
+
 impl From<MessageId> for EventId {
     /// Every message id is an event id: its alphabet is narrower and it is shorter.
     fn from(id: MessageId) -> Self {
@@ -199,5 +223,6 @@ mod tests {
     fn every_message_id_is_an_event_id() {
         assert!((0..=127u8).map(char::from).filter(|char| is_plain(*char)).all(is_id));
         const { assert!(MessageId::BYTES_MAX <= EventId::BYTES_MAX) };
+        const { assert!(TransactionId::BYTES_MAX <= EventId::BYTES_MAX) };
     }
 }

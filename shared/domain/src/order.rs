@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::fact::{Outcome, Prefer, join};
-use crate::id::{EventId, OrderId, SourceName};
+use crate::id::{EventId, OrderId, RefundId, Sku, SourceName};
+use crate::money::{Currency, InvalidMoney, Money};
+use crate::rate::Rate;
+use crate::refund::{Refund, RefundTotals};
 use crate::time::UnixMillis;
 use crate::trade::TradeKey;
+use crate::view::Witness;
 
 /// Where an order stands. Declared in the ranks of law 2: the greatest that the facts support is the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -158,9 +162,76 @@ impl Prefer for Link {
     }
 }
 
-/// Everything that was reported of one order: for each fact, the report that is kept.
+/// One line of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The shop's own name of the thing.
+    pub sku: Sku,
+    /// How many; at least one.
+    pub quantity: u32,
+    /// The price of one, in the currency of the order's price.
+    pub unit_price: Money,
+}
+
+/// What the shop front says of an order that it creates. The same id with other content is another order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderContent {
+    /// The whole price, in the shop's currency. The lines need not come to it: shipping and discounts are in it too.
+    pub price: Money,
+    /// The currency that the customer pays in.
+    pub charge_currency: Currency,
+    /// What was bought.
+    pub lines: Vec<Line>,
+}
+
+/// An order as it was created. Written once, and never changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// What the shop front said.
+    pub content: OrderContent,
+    /// The pinned rate, from the price's currency to the charge's. Absent only when the record is damaged.
+    pub rate: Option<Rate>,
+    /// What the customer owes: the price by the pinned rate, in the charge currency.
+    pub due: Money,
+    /// When it was created, by our clock.
+    pub at: UnixMillis,
+    /// Who created it.
+    pub by: Origin,
+}
+
+/// Why an order cannot be created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotPlaced {
+    /// The price is nothing, or less than half a minor unit of the charge currency.
+    #[error("the price comes to nothing in the charge currency")]
+    Nothing,
+    /// The price cannot be converted.
+    #[error(transparent)]
+    Amount(#[from] InvalidMoney),
+}
+
+impl Placed {
+    /// Pins a rate to an order.
+    pub fn new(content: OrderContent, rate: Rate, at: UnixMillis, by: Origin) -> Result<Self, NotPlaced> {
+        let due = rate.convert(content.price)?;
+        if due.is_zero() { Err(NotPlaced::Nothing) } else { Ok(Self { content, rate: Some(rate), due, at, by }) }
+    }
+
+    /// Who created it, and when.
+    pub fn witness(&self) -> Witness {
+        Witness { at: self.at, source: self.by.source.to_string(), event_id: self.by.event_id.clone() }
+    }
+}
+
+/// Everything that is kept of one order: its creation, for each fact the report that is kept, its refunds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrderFacts {
+    /// Its creation; absent for an order that is known by reports and links only.
+    pub placed: Option<Placed>,
+    /// The refunds that were granted, by id.
+    pub refunds: BTreeMap<RefundId, Refund>,
+    /// What the refunds come to.
+    pub refund_totals: RefundTotals,
     reports: BTreeMap<ReportedStatus, OrderReport>,
     links: BTreeMap<TradeKey, Link>,
 }
@@ -184,9 +255,9 @@ impl OrderFacts {
         outcome
     }
 
-    /// Whether nothing was ever reported: such an order is unknown.
+    /// Whether nothing was ever said of it: such an order is unknown.
     pub fn is_empty(&self) -> bool {
-        self.reports.is_empty() && self.links.is_empty()
+        self.placed.is_none() && self.reports.is_empty() && self.links.is_empty()
     }
 
     /// The kept reports, by rank.

@@ -5,8 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::id::EventId;
+use crate::id::{EventId, OrderId};
 use crate::order::{OrderFacts, OrderStatus, ReportedStatus};
+use crate::payment::{PaymentFacts, Settlement, Sums, settle};
+use crate::rate::Rate;
+use crate::refund::{Refund, RefundState};
 use crate::time::UnixMillis;
 use crate::trade::{TradeKey, TradeReport, TradeStatuses};
 
@@ -19,17 +22,6 @@ pub struct Witness {
     pub source: String,
     /// In which event.
     pub event_id: EventId,
-}
-
-/// What creation and the ledger say of an order. All absent for an order that was not created yet.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Settlement {
-    /// The order was created.
-    pub created: Option<Witness>,
-    /// The captured money came to cover what is due.
-    pub covered: Option<Witness>,
-    /// All that was captured went back.
-    pub returned: Option<Witness>,
 }
 
 /// A status that the facts support.
@@ -52,12 +44,31 @@ pub enum Flag {
     ShippedAfterCancellation,
     /// A linked trade was called off while the order goes on.
     TradeClosed,
+    /// Less than what is due was captured.
+    Underpaid,
+    /// More than what is due was captured, and the excess did not go back.
+    Overpaid,
+    /// Money was captured in another currency than the order's.
+    WrongCurrency,
+    /// Reports of a payment contradict each other.
+    PaymentConflict,
+    /// A payment is disputed, or a dispute was lost.
+    Disputed,
 }
 
 impl Flag {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::NotCreated, Self::MovedOnUnpaid, Self::ShippedAfterCancellation, Self::TradeClosed];
+    pub const ALL: [Self; 9] = [
+        Self::NotCreated,
+        Self::MovedOnUnpaid,
+        Self::ShippedAfterCancellation,
+        Self::TradeClosed,
+        Self::Underpaid,
+        Self::Overpaid,
+        Self::WrongCurrency,
+        Self::PaymentConflict,
+        Self::Disputed,
+    ];
 
     /// The name in answers.
     pub const fn as_str(self) -> &'static str {
@@ -66,6 +77,11 @@ impl Flag {
             Self::MovedOnUnpaid => "moved_on_unpaid",
             Self::ShippedAfterCancellation => "shipped_after_cancellation",
             Self::TradeClosed => "trade_closed",
+            Self::Underpaid => "underpaid",
+            Self::Overpaid => "overpaid",
+            Self::WrongCurrency => "wrong_currency",
+            Self::PaymentConflict => "payment_conflict",
+            Self::Disputed => "disputed",
         }
     }
 }
@@ -77,6 +93,17 @@ pub struct LinkedTrade {
     pub trade: TradeKey,
     /// The report that stands; absent when the marketplace did not report yet.
     pub report: Option<TradeReport>,
+}
+
+/// Everything that is known of an order and of what it stands on: what its view is a function of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OrderKnowledge {
+    /// The facts of the order itself.
+    pub order: OrderFacts,
+    /// The status facts of its linked trades. A linked trade that is not here counts as unreported.
+    pub trades: BTreeMap<TradeKey, TradeStatuses>,
+    /// The facts of every payment that names it.
+    pub payments: Vec<PaymentFacts>,
 }
 
 /// An order as its readers see it.
@@ -92,11 +119,18 @@ pub struct OrderView {
     pub flags: Vec<Flag>,
     /// The linked trades, by key.
     pub trades: Vec<LinkedTrade>,
+    /// Where its money stands.
+    pub settlement: Settlement,
+    /// The pinned rate; absent for an order that nobody created, or whose record is damaged.
+    pub rate: Option<Rate>,
+    /// The refunds that were granted, in turn, each with where it stands.
+    pub refunds: Vec<(Refund, RefundState)>,
 }
 
-/// Computes the view of an order over its facts and the status facts of its linked trades.
-/// Trades that are not linked are ignored; linked trades that are not in `trades` count as unreported.
-pub fn view(order: &OrderFacts, trades: &BTreeMap<TradeKey, TradeStatuses>, settlement: &Settlement) -> OrderView {
+/// Computes the view of an order. Trades that are not linked are ignored, and so are payments of other orders.
+pub fn view(id: &OrderId, known: &OrderKnowledge) -> OrderView {
+    let OrderKnowledge { order, trades, payments } = known;
+    let settlement = settle(id, order.placed.as_ref(), payments);
     let linked: Vec<Purchase<'_>> = order
         .links()
         .map(|link| Purchase {
@@ -105,14 +139,14 @@ pub fn view(order: &OrderFacts, trades: &BTreeMap<TradeKey, TradeStatuses>, sett
             linked: Witness { at: link.at, source: link.by.source.to_string(), event_id: link.by.event_id.clone() },
         })
         .collect();
-    let history = history(order, &linked, settlement);
+    let history = history(order, &linked, &settlement);
     let current = history.iter().max_by_key(|entry| entry.status);
     let status = current.map_or(OrderStatus::Pending, |entry| entry.status);
     let heard_of = || linked.iter().map(|purchase| purchase.linked.at).min();
     OrderView {
         status,
         status_at: current.map(|entry| entry.witness.at).or_else(heard_of),
-        flags: Flag::ALL.into_iter().filter(|flag| raised(*flag, status, &history, &linked, settlement)).collect(),
+        flags: Flag::ALL.into_iter().filter(|flag| raised(*flag, status, &history, &linked, &settlement)).collect(),
         trades: linked
             .iter()
             .map(|purchase| LinkedTrade {
@@ -121,7 +155,17 @@ pub fn view(order: &OrderFacts, trades: &BTreeMap<TradeKey, TradeStatuses>, sett
             })
             .collect(),
         history,
+        rate: order.placed.as_ref().and_then(|placed| placed.rate.clone()),
+        refunds: refunds(order, settlement.sums),
+        settlement,
     }
+}
+
+/// The refunds by what they come to together, which is the order in which they were granted.
+fn refunds(order: &OrderFacts, sums: Sums) -> Vec<(Refund, RefundState)> {
+    let mut refunds: Vec<_> = order.refunds.values().map(|refund| (refund.clone(), refund.state(sums))).collect();
+    refunds.sort_by_key(|(refund, _)| refund.charged_through_minor);
+    refunds
 }
 
 /// A link with what is known of its trade.
@@ -206,6 +250,11 @@ fn raised(
                 && (supports(ReportedStatus::Shipped) || supports(ReportedStatus::Completed))
         }
         Flag::TradeClosed => !status.is_end() && linked.iter().any(|purchase| !purchase.lives()),
+        Flag::Underpaid => settlement.is_underpaid(),
+        Flag::Overpaid => settlement.is_overpaid(),
+        Flag::WrongCurrency => settlement.is_in_wrong_currency,
+        Flag::PaymentConflict => settlement.is_contradictory,
+        Flag::Disputed => settlement.sums.is_disputed || settlement.sums.lost > 0,
     }
 }
 
@@ -225,39 +274,57 @@ const fn is_work(status: OrderStatus) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{MessageId, RawStatus, SourceName};
-    use crate::order::{Link, OrderReport, Origin};
+    use crate::id::{MessageId, RawStatus, SourceName, TransactionId};
+    use crate::money::{Currency, Money};
+    use crate::order::{Link, OrderContent, OrderReport, Origin, Placed};
+    use crate::payment::{MovementKind, PaymentEvent};
     use crate::trade::TradeStatus;
 
     fn time(millis: i64) -> UnixMillis {
         UnixMillis::new(millis).unwrap()
     }
 
-    fn witness(millis: i64) -> Witness {
-        Witness { at: time(millis), source: "stripe".to_owned(), event_id: EventId::new("e").unwrap() }
-    }
-
     fn origin(id: &str) -> Origin {
         Origin { source: SourceName::new("warehouse").unwrap(), event_id: EventId::new(id).unwrap() }
     }
 
-    /// An order under construction, with its trades and its settlement.
-    #[derive(Default)]
-    struct Story {
-        order: OrderFacts,
-        trades: BTreeMap<TradeKey, TradeStatuses>,
-        settlement: Settlement,
+    fn euros(minor: i64) -> Money {
+        Money::new(minor, Currency::EUR).unwrap()
     }
 
+    /// An order under construction, with its trades and its payments.
+    #[derive(Default)]
+    struct Story(OrderKnowledge);
+
     impl Story {
+        fn created(mut self, at: i64) -> Self {
+            let content = OrderContent { price: euros(100), charge_currency: Currency::EUR, lines: Vec::new() };
+            let rate = Rate::identity(Currency::EUR, time(at));
+            self.0.order.placed = Some(Placed::new(content, rate, time(at), origin("c")).unwrap());
+            self
+        }
+
+        fn moved(mut self, kind: MovementKind, money: Money, at: i64) -> Self {
+            let event = PaymentEvent {
+                payment: "stripe#pi_1".parse().unwrap(),
+                transaction_id: TransactionId::new(format!("t{at}")).unwrap(),
+                kind,
+                order: Some(order_id()),
+                money,
+                occurred_at: time(at),
+            };
+            self.0.payments.push(PaymentFacts { entries: vec![event], conflicts: Vec::new() });
+            self
+        }
+
         fn reported(mut self, status: ReportedStatus, at: i64) -> Self {
-            self.order.report(OrderReport { status, at: time(at), by: origin("r") });
+            self.0.order.report(OrderReport { status, at: time(at), by: origin("r") });
             self
         }
 
         fn linked(mut self, trade: &str, at: i64) -> Self {
             let trade = format!("1688#demo#{trade}").parse().unwrap();
-            self.order.link(Link { trade, at: time(at), by: origin("l") });
+            self.0.order.link(Link { trade, at: time(at), by: origin("l") });
             self
         }
 
@@ -268,30 +335,28 @@ mod tests {
                 id: MessageId::new(at.to_string()).unwrap(),
                 raw: RawStatus::new("raw").unwrap(),
             };
-            self.trades.entry(format!("1688#demo#{trade}").parse().unwrap()).or_default().report(report);
+            self.0.trades.entry(format!("1688#demo#{trade}").parse().unwrap()).or_default().report(report);
             self
         }
 
-        fn paid(mut self, at: i64) -> Self {
-            self.settlement.created = Some(witness(at - 1));
-            self.settlement.covered = Some(witness(at));
-            self
+        fn paid(self, at: i64) -> Self {
+            self.created(at - 1).moved(MovementKind::Captured, euros(100), at)
         }
 
         fn view(&self) -> OrderView {
-            view(&self.order, &self.trades, &self.settlement)
+            view(&order_id(), &self.0)
         }
+    }
+
+    fn order_id() -> OrderId {
+        OrderId::new("A-1").unwrap()
     }
 
     #[test]
     fn every_order_status_can_be_reached() {
-        let created = || Story {
-            settlement: Settlement { created: Some(witness(1)), ..Settlement::default() },
-            ..Story::default()
-        };
+        let created = || Story::default().created(1);
         let bought = || Story::default().paid(2).linked("1", 3).trade("1", TradeStatus::AwaitingShipment, 4);
-        let mut refunded = bought();
-        refunded.settlement.returned = Some(witness(9));
+        let refunded = bought().moved(MovementKind::Refunded, euros(100), 9);
         let stories = [
             created(),
             Story::default().paid(2),
@@ -319,7 +384,21 @@ mod tests {
         assert_eq!(Story::default().reported(ReportedStatus::Cancelled, 1).view().flags, [Flag::NotCreated]);
         let contradictory = Story::default().linked("1", 1).trade("1", TradeStatus::Closed, 2);
         let contradictory = contradictory.reported(ReportedStatus::Cancelled, 3).reported(ReportedStatus::Shipped, 4);
-        assert_eq!(contradictory.view().flags, Flag::ALL);
+        let raised = |story: &Story| story.view().flags;
+        assert_eq!(raised(&contradictory), Flag::ALL[..4]);
+        let captured = |minor| Story::default().created(1).moved(MovementKind::Captured, euros(minor), 2);
+        assert_eq!(raised(&captured(99)), [Flag::Underpaid]);
+        assert_eq!(raised(&captured(101)), [Flag::Overpaid]);
+        assert_eq!(raised(&captured(101).moved(MovementKind::Refunded, euros(1), 3)), []);
+        let dollars = Money::new(100, Currency::from_code("USD").unwrap()).unwrap();
+        assert_eq!(
+            raised(&Story::default().created(1).moved(MovementKind::Captured, dollars, 2)),
+            [Flag::WrongCurrency]
+        );
+        assert_eq!(raised(&captured(100).moved(MovementKind::DisputeOpened, euros(100), 3)), [Flag::Disputed]);
+        let mut conflicting = captured(100);
+        conflicting.0.payments[0].conflicts = conflicting.0.payments[0].entries.clone();
+        assert_eq!(raised(&conflicting), [Flag::PaymentConflict]);
     }
 
     #[test]
