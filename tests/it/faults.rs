@@ -147,8 +147,9 @@ async fn a_dependency_that_never_answers_is_503_before_the_deadline() {
     let source = Faulty::new(shop.secrets.clone(), &shop.plan);
     let clients = (&shop.nonces, &source, &*shop.cache);
     let request = client("GET", "/orders/A-1", "n1", NOW, "");
-    let response =
-        orders_api::handler::handle(request, deadline, &shop.orders, &shop.trades, clients, &shop.clock, &shop.log);
+    let facts = (&shop.orders, &shop.trades, &shop.ledger);
+    let rates = (&shop.rates, &*shop.quotes, rust_decimal::Decimal::TWO);
+    let response = orders_api::handler::handle(request, deadline, facts, rates, clients, &shop.clock, &shop.log);
     assert_eq!(response.await.status_code, 503);
 }
 

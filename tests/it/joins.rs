@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use adapters::ports::OrderStore;
 use domain::event::TradeFact;
 use domain::{
-    Carrier, Event, EventId, Link, LogisticsId, MessageId, OrderChange, OrderFacts, OrderId, OrderReport, OrderView,
-    Origin, Package, RawStatus, ReportedStatus, Settlement, SourceName, Trace, TraceStatus, TradeChange, TradeFacts,
-    TradeKey, TradeReport, TradeStatus, TradeStatuses, UnixMillis, Waybill, WaybillReport, view,
+    Carrier, Event, EventId, Link, LogisticsId, MessageId, OrderChange, OrderFacts, OrderId, OrderKnowledge,
+    OrderReport, OrderView, Origin, Package, RawStatus, ReportedStatus, SourceName, Trace, TraceStatus, TradeChange,
+    TradeFacts, TradeKey, TradeReport, TradeStatus, TradeStatuses, UnixMillis, Waybill, WaybillReport, view,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -100,8 +100,9 @@ async fn run(history: &[Step], sizes: &[usize]) -> End {
     let (orders, trades) = (shop.orders.all(), shop.trades.all());
     let statuses: BTreeMap<TradeKey, TradeStatuses> =
         trades.iter().map(|(key, facts)| (key.clone(), facts.statuses.clone())).collect();
-    let facts = orders.values().next().cloned().unwrap_or_default();
-    End { view: view(&facts, &statuses, &Settlement::default()), orders, trades }
+    let order = orders.values().next().cloned().unwrap_or_default();
+    let known = OrderKnowledge { order, trades: statuses, payments: Vec::new() };
+    End { view: view(&OrderId::new("A-1").unwrap(), &known), orders, trades }
 }
 
 /// Every order of these, by Heap's algorithm.

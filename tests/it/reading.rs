@@ -105,7 +105,7 @@ async fn an_order_is_read_by_one_query_and_one_batch_read() {
     shop.answered(client("PUT", "/orders/A-1/trades", "n1", NOW, &links(&[1, 2, 3]))).await;
     let before = shop.plan.calls().len();
     shop.answered(client("GET", "/orders/A-1", "n2", NOW, "")).await;
-    assert_eq!(shop.plan.calls()[before..], ["nonces.claim", "orders.read", "trades.statuses"]);
+    assert_eq!(shop.plan.calls()[before..], ["nonces.claim", "orders.read", "ledger.payments_of", "trades.statuses"]);
 }
 
 #[tokio::test]

@@ -1,13 +1,15 @@
 //! A shop with a stack in memory: its functions, its twins, its counterparts' secrets.
 
+use adapters::certificates::CertificateCache;
 use adapters::clock::Clock;
+use adapters::quotes::QuoteCache;
 use adapters::secrets::{SecretCache, Secrets};
 use adapters::testing::{
-    FaultPlan, Faulty, ManualClock, MemoryEvents, MemoryNonces, MemoryOrders, MemoryQuarantine, MemorySecrets,
-    MemoryTrades,
+    FaultPlan, Faulty, ManualClock, MemoryCertificates, MemoryEvents, MemoryLedger, MemoryNonces, MemoryOrders,
+    MemoryQuarantine, MemoryRates, MemorySecrets, MemoryTrades,
 };
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
-use domain::UnixMillis;
+use domain::{Currency, ReferenceRates, UnixMillis};
 use lambda::deadline::Deadline;
 use lambda::http::{Request, Response};
 use lambda::log::MemoryLog;
@@ -45,6 +47,9 @@ pub fn secrets() -> Secrets {
 pub struct Shop {
     pub orders: MemoryOrders,
     pub trades: MemoryTrades,
+    pub ledger: MemoryLedger,
+    pub rates: MemoryRates,
+    pub certificates: MemoryCertificates,
     pub events: MemoryEvents,
     pub quarantine: MemoryQuarantine,
     pub secrets: MemorySecrets,
@@ -53,6 +58,8 @@ pub struct Shop {
     pub log: MemoryLog,
     pub plan: FaultPlan,
     pub cache: std::sync::Arc<SecretCache>,
+    pub quotes: std::sync::Arc<QuoteCache>,
+    pub certificate_cache: std::sync::Arc<CertificateCache>,
 }
 
 impl Shop {
@@ -66,6 +73,9 @@ impl Shop {
         Self {
             orders: MemoryOrders::default(),
             trades: MemoryTrades::default(),
+            ledger: MemoryLedger::default(),
+            rates: MemoryRates::new(rates()),
+            certificates: MemoryCertificates::default(),
             events: MemoryEvents::default(),
             quarantine: MemoryQuarantine::default(),
             secrets: MemorySecrets::new(secrets()),
@@ -74,6 +84,8 @@ impl Shop {
             log: MemoryLog::default(),
             plan,
             cache: std::sync::Arc::default(),
+            quotes: std::sync::Arc::default(),
+            certificate_cache: std::sync::Arc::default(),
         }
     }
 
@@ -113,16 +125,37 @@ impl Shop {
         Some(answer.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect())
     }
 
+    /// One callback through payment-callback.
+    pub async fn pay(&self, request: Request) -> Option<Response> {
+        let deadline = Deadline::from_lambda(u64::MAX);
+        let (ledger, source) = (self.faulty(&self.ledger), self.faulty(&self.secrets));
+        let certificates = self.faulty(&self.certificates);
+        let keys = (&source, &*self.cache, &certificates, &*self.certificate_cache);
+        self.plan.run(payment_callback::handler::handle(request, deadline, &ledger, keys, &self.clock, &self.log)).await
+    }
+
     /// One request through orders-api.
     pub async fn ask(&self, request: Request) -> Option<Response> {
         let deadline = Deadline::from_lambda(u64::MAX);
-        let (orders, trades) = (self.faulty(&self.orders), self.faulty(&self.trades));
-        let (nonces, source) = (self.faulty(&self.nonces), self.faulty(&self.secrets));
-        let client = (&nonces, &source, &*self.cache);
+        let facts = (&self.faulty(&self.orders), &self.faulty(&self.trades), &self.faulty(&self.ledger));
+        let rates = (&self.faulty(&self.rates), &*self.quotes, rust_decimal::Decimal::TWO);
+        let client = (&self.faulty(&self.nonces), &self.faulty(&self.secrets), &*self.cache);
         self.plan
-            .run(orders_api::handler::handle(request, deadline, &orders, &trades, client, &self.clock, &self.log))
+            .run(orders_api::handler::handle(request, deadline, facts, rates, client, &self.clock, &self.log))
             .await
     }
+}
+
+/// The rates of the day before the shop's clock starts: 16,500 yen are 102.30 euros.
+pub fn rates() -> ReferenceRates {
+    let day = time::macros::date!(2026 - 11 - 20);
+    let mut rates = ReferenceRates::default();
+    for (code, per_euro) in
+        [("USD", "1.0850"), ("JPY", "161.29"), ("CNY", "7.8125"), ("GBP", "0.85"), ("KRW", "1480.5")]
+    {
+        rates.publish(day, Currency::from_code(code).unwrap(), domain::rate::rate_value(per_euro).unwrap());
+    }
+    rates
 }
 
 /// A batch of messages, with ids `m0`, `m1`, …

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use adapters::aws::SqsQuarantine;
-use adapters::aws::dynamodb::{DynamoOrders, DynamoTrades};
+use adapters::aws::dynamodb::{DynamoLedger, DynamoOrders, DynamoTrades};
 use adapters::clock::SystemClock;
 use adapters::ports::read_order;
 use anyhow::ensure;
@@ -139,9 +139,10 @@ pub async fn order(stage: Arc<Stage>) -> anyhow::Result<()> {
     let config = counter.watch(&stage.session.config);
     let orders = DynamoOrders::new(&config, stage.session.stack.table("orders")?.to_owned());
     let trades = DynamoTrades::new(&config, stage.session.stack.table("trades")?.to_owned());
-    ensure!(read_order(&orders, &trades, &OrderId::new(order)?).await?.is_some(), "the order is not there");
+    let ledger = DynamoLedger::new(&config, stage.session.stack.table("payments")?.to_owned());
+    ensure!(read_order(&orders, &trades, &ledger, &OrderId::new(order)?).await?.is_some(), "the order is not there");
     let counted = counter.calls();
-    let expected = BTreeMap::from([("BatchGetItem".to_owned(), 1), ("Query".to_owned(), 1)]);
+    let expected = BTreeMap::from([("BatchGetItem".to_owned(), 1), ("Query".to_owned(), 2)]);
     ensure!(counted == expected, "{counted:?}");
     println!("an order with three trades: {counted:?}");
     Ok(())

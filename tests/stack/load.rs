@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use adapters::ports::{OrderStore, TradeStore};
 use anyhow::{Context, bail, ensure};
-use domain::{Link, OrderId, OrderStatus, Origin, Settlement, TradeKey, TradeStatus, UnixMillis, view};
+use domain::{Link, OrderId, OrderKnowledge, OrderStatus, Origin, TradeKey, TradeStatus, UnixMillis, view};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
@@ -132,7 +132,7 @@ async fn check_all(stage: &Stage, trades: &BTreeMap<OrderId, u64>) -> anyhow::Re
         let facts = orders.read(order).await?;
         let kept = trade_store.read(&key).await?;
         let statuses = BTreeMap::from([(key, kept.statuses.clone())]);
-        let seen = view(&facts, &statuses, &Settlement::default());
+        let seen = view(order, &OrderKnowledge { order: facts, trades: statuses, payments: Vec::new() });
         let history: Vec<OrderStatus> = seen.history.iter().map(|entry| entry.status).collect();
         ensure!(history == expected, "{order}: {history:?}");
         let reported: Vec<TradeStatus> = kept.statuses.reports().map(|report| report.status).collect();

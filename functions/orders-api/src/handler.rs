@@ -1,60 +1,78 @@
 //! One request of a client: who asks, what for, and its answer.
 
 use adapters::clock::Clock;
-use adapters::ports::{Nonces, OrderStore, SecretsSource, TradeStore, read_order};
+use adapters::ports::{Ledger, Nonces, OrderBook, OrderStore, RateSource, SecretsSource, TradeStore};
+use adapters::quotes::QuoteCache;
 use adapters::secrets::SecretCache;
-use domain::{OrderId, Origin, Settlement, TradeKey, UnixMillis, view};
-use futures::stream::{self, StreamExt, TryStreamExt};
+use domain::{OrderId, Origin, TradeKey, UnixMillis};
 use lambda::deadline::Deadline;
-use lambda::http::{NotAnswered, Request, Response, before};
-use lambda::log::{Log, WideEvent, field};
+use lambda::http::{NotAnswered, Request, Response, before, refused_event};
+use lambda::log::{Log, WideEvent, field, metric};
 use protocols::{Refusal, orders_api};
+use rust_decimal::Decimal;
 
 use crate::authentication::authenticate;
-
-/// Links written side by side.
-const LINKS_AT_ONCE_MAX: usize = 8;
+use crate::{creation, reading, refunds};
 
 /// What a request asks for.
 #[derive(Debug)]
 enum Asked {
+    Quote,
+    Create,
     Order(OrderId),
     Link(OrderId),
+    Refund(OrderId),
     Trade(TradeKey),
 }
 
 impl Asked {
     fn read(request: &Request) -> Result<Self, Refusal> {
         let unknown = |what| move |_| Refusal::Unknown(what);
+        let order = |id: &str| OrderId::new(id).map_err(|_| Refusal::Malformed("the path has no order id"));
         match (request.method.as_str(), request.segments().as_slice()) {
-            ("GET", ["orders", id]) => OrderId::new(*id).map(Self::Order).map_err(|_| Refusal::Unknown("order")),
-            ("PUT", ["orders", id, "trades"]) => {
-                OrderId::new(*id).map(Self::Link).map_err(|_| Refusal::Malformed("the path has no order id"))
-            }
-            ("GET", ["trades", marketplace, shop, trade_id]) => {
-                orders_api::trade_key(marketplace, *shop, *trade_id).map(Self::Trade).map_err(unknown("trade"))
-            }
+            ("GET", ["quotes"]) => Ok(Self::Quote),
+            ("POST", ["orders"]) => Ok(Self::Create),
+            ("GET", ["orders", id]) => OrderId::new(*id).map(Self::Order).map_err(unknown("order")),
+            ("PUT", ["orders", id, "trades"]) => order(id).map(Self::Link),
+            ("POST", ["orders", id, "refunds"]) => order(id).map(Self::Refund),
+            ("GET", ["trades", marketplace, shop, trade_id]) => orders_api::trade_key(marketplace, *shop, *trade_id)
+                .map(Self::Trade)
+                .map_err(|_| Refusal::Unknown("trade")),
             _ => Err(Refusal::Unknown("route")),
         }
     }
+
+    /// What it is about, as the log names it. A new order's id is in the body.
+    fn subject(&self) -> Option<(&'static str, String)> {
+        match self {
+            Self::Order(id) | Self::Link(id) | Self::Refund(id) => Some((field::ORDER_ID, id.to_string())),
+            Self::Trade(key) => Some((field::TRADE_ID, key.to_string())),
+            Self::Quote | Self::Create => None,
+        }
+    }
 }
+
+/// The facts of orders, of trades and of payments.
+type Facts<'a, O, T, L> = (&'a O, &'a T, &'a L);
+/// Where rates are published, what quotes keep of them, and how many per cent an order's rate may be off its quote.
+type Rates<'a, R> = (&'a R, &'a QuoteCache, Decimal);
 
 /// Answers one request. Never fails: whatever comes is answered, and logged as one event.
 pub async fn handle(
     request: Request,
     deadline: Deadline,
-    orders: &impl OrderStore,
-    trades: &impl TradeStore,
+    facts: Facts<'_, impl OrderStore + OrderBook, impl TradeStore, impl Ledger>,
+    rates: Rates<'_, impl RateSource>,
     (nonces, source, cache): (&impl Nonces, &impl SecretsSource, &SecretCache),
     clock: &impl Clock,
     log: &impl Log,
 ) -> Response {
     let began = clock.now();
     let asked = Asked::read(&request);
-    let subject = asked.as_ref().map(subject).ok();
+    let mut subject = asked.as_ref().ok().and_then(Asked::subject);
     let work = async {
         let client = authenticate(&request, began, source, cache, nonces).await?;
-        answer(asked, &request, client, began, orders, trades).await
+        answer(asked, &request, client, began, facts, rates, &mut subject).await
     };
     let answered = before(deadline, clock, work).await;
     let (response, event) = conclude(answered);
@@ -68,60 +86,45 @@ pub async fn handle(
     response
 }
 
-/// What a request is about, as the log names it.
-fn subject(asked: &Asked) -> (&'static str, String) {
-    match asked {
-        Asked::Order(id) | Asked::Link(id) => (field::ORDER_ID, id.to_string()),
-        Asked::Trade(key) => (field::TRADE_ID, key.to_string()),
-    }
-}
-
 async fn answer(
     asked: Result<Asked, Refusal>,
     request: &Request,
     client: Origin,
     now: UnixMillis,
-    orders: &impl OrderStore,
-    trades: &impl TradeStore,
+    facts: Facts<'_, impl OrderStore + OrderBook, impl TradeStore, impl Ledger>,
+    (source, quotes, tolerance_percent): Rates<'_, impl RateSource>,
+    subject: &mut Option<(&'static str, String)>,
 ) -> Result<Response, NotAnswered> {
+    let body = request.body.as_deref().map_err(|refusal| *refusal)?;
     match asked? {
-        Asked::Order(id) => show_order(id, orders, trades).await,
-        Asked::Link(id) => {
-            let body = request.body.as_deref().map_err(|refusal| *refusal)?;
-            let links = orders_api::read_links(body, now, &client)?;
-            let writes = stream::iter(&links).map(|link| orders.link(&id, link));
-            writes.buffer_unordered(LINKS_AT_ONCE_MAX).try_collect::<Vec<_>>().await?;
-            show_order(id, orders, trades).await
+        Asked::Quote => {
+            let (amount, to) = orders_api::read_quote_request(&request.query)?;
+            creation::quote(amount, to, now, (source, quotes)).await
         }
-        Asked::Trade(key) => show_trade(key, orders, trades).await,
+        Asked::Create => {
+            let wanted = orders_api::read_order_request(body)?;
+            *subject = Some((field::ORDER_ID, wanted.id.to_string()));
+            creation::create(wanted, now, client, facts, (source, tolerance_percent)).await
+        }
+        Asked::Order(id) => reading::show_order(200, id, facts).await,
+        Asked::Link(id) => reading::link(id, orders_api::read_links(body, now, &client)?, facts).await,
+        Asked::Refund(id) => refunds::refund(id, orders_api::read_refund_request(body)?, now, client, facts).await,
+        Asked::Trade(key) => reading::show_trade(key, facts.0, facts.1).await,
     }
-}
-
-async fn show_order(id: OrderId, orders: &impl OrderStore, trades: &impl TradeStore) -> Result<Response, NotAnswered> {
-    let (facts, statuses) = read_order(orders, trades, &id).await?.ok_or(Refusal::Unknown("order"))?;
-    // There is no ledger and no creation in this version: nothing is known to be settled.
-    let view = view(&facts, &statuses, &Settlement::default());
-    Ok(Response::json(200, &orders_api::order(id, view)))
-}
-
-async fn show_trade(
-    key: TradeKey,
-    orders: &impl OrderStore,
-    trades: &impl TradeStore,
-) -> Result<Response, NotAnswered> {
-    let facts = trades.read(&key).await?;
-    let linked_from = orders.orders_of(&key).await?;
-    if facts.is_empty() && linked_from.is_empty() {
-        return Err(Refusal::Unknown("trade").into());
-    }
-    Ok(Response::json(200, &orders_api::trade_detail(key, &facts, linked_from)))
 }
 
 /// The answer, and the event with its outcome.
 fn conclude(answered: Result<Response, NotAnswered>) -> (Response, WideEvent) {
     const ANSWERED: &str = "request.answered";
-    match answered {
-        Ok(response) => (response, WideEvent::new(ANSWERED, "answered")),
+    let (response, event) = match answered {
+        Ok(response) => {
+            let refused = response.refusal.map(|refusal| refused_event(ANSWERED, refusal));
+            (response, refused.unwrap_or_else(|| WideEvent::new(ANSWERED, "answered")))
+        }
         Err(not_answered) => not_answered.conclude(ANSWERED),
+    };
+    match response.refusal {
+        Some(Refusal::Damaged(_)) => (response, event.with_metric(metric::ORDER_DAMAGED)),
+        _ => (response, event),
     }
 }

@@ -1,8 +1,11 @@
-//! What the shop front asks of Sampan: read an order, read a trade, link trades to an order.
+//! What the shop front asks of Sampan: quote, create, read and link orders, read trades, refund.
 //!
 //! Invariant: nothing is answered to a request that no known client signed, and no signed request is
-//! answered twice.
+//! answered twice. Money that moved is converted by the rate that its order pinned, and by no other.
 
 pub mod authentication;
 pub mod config;
+mod creation;
 pub mod handler;
+mod reading;
+mod refunds;

@@ -18,10 +18,11 @@ async fn main() -> anyhow::Result<()> {
     let orders = DynamoOrders::new(&aws, config.orders_table);
     let trades = DynamoTrades::new(&aws, config.trades_table);
     let quarantine = SqsQuarantine::new(&aws, config.quarantine_queue_url);
-    let (orders, trades, quarantine) = (&orders, &trades, &quarantine);
+    let log = Stdout::of(lambda::config::function_name());
+    let (orders, trades, quarantine, log) = (&orders, &trades, &quarantine, &log);
     let serve = service_fn(|event: LambdaEvent<SqsEvent>| async move {
         let deadline = Deadline::from_lambda(event.context.deadline);
-        handle(event.payload, deadline, orders, trades, quarantine, &SystemClock, &Stdout)
+        handle(event.payload, deadline, orders, trades, quarantine, &SystemClock, log)
             .await
             .map_err(lambda_runtime::Error::from)
     });

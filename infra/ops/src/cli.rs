@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::stack::{Choice, Session};
 use crate::table::step;
-use crate::{demo, local, orders, queues, send};
+use crate::{demo, ledger, local, orders, queues, send};
 
 /// The exit code of a command that a signal ended: 128 and the number of SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -36,6 +36,9 @@ enum Command {
     /// Trades
     #[command(subcommand)]
     Trade(orders::TradeCommand),
+    /// What gateways reported of money that moved
+    #[command(subcommand)]
+    Ledger(ledger::LedgerCommand),
     /// Messages that could not become facts
     #[command(subcommand)]
     Quarantine(queues::QuarantineCommand),
@@ -91,6 +94,7 @@ impl Cli {
             Command::Send(arguments) => send::run(&Session::open(&choice).await?, arguments).await,
             Command::Order(command) => orders::order(&Session::open(&choice).await?, command).await,
             Command::Trade(command) => orders::trade(&Session::open(&choice).await?, command).await,
+            Command::Ledger(command) => ledger::run(&Session::open(&choice).await?, command).await,
             Command::Quarantine(command) => queues::quarantine(&Session::open(&choice).await?, command).await,
             Command::Redrive(arguments) => queues::redrive(&Session::open(&choice).await?, arguments).await,
         }

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod delivery;
 pub mod demo;
 pub mod http;
+pub mod ledger;
 pub mod local;
 pub mod logs;
 pub mod orders;

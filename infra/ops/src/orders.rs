@@ -1,12 +1,14 @@
 //! `sampan order` and `sampan trade`: what is known of orders and trades, read from their facts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use adapters::ports::{OrderStore, TradeStore, read_order};
+use adapters::ports::{Ledger, OrderStore, TradeStore, read_order};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use comfy_table::Table;
-use domain::{OrderId, OrderStatus, OrderView, Settlement, TradeFacts, TradeKey, UnixMillis, view};
+use domain::{
+    Money, OrderId, OrderKnowledge, OrderStatus, OrderView, PaymentFacts, TradeFacts, TradeKey, UnixMillis, view,
+};
 use protocols::orders_api;
 
 use crate::stack::Session;
@@ -18,7 +20,7 @@ const LIST_ITEMS_MAX: usize = 50_000;
 /// What to do with orders.
 #[derive(Debug, Subcommand)]
 pub enum OrderCommand {
-    /// Show one order: status, history, flags, trades
+    /// Show one order: status, history, money, flags, trades
     Show {
         /// The order
         id: String,
@@ -80,8 +82,8 @@ pub async fn order(session: &Session, command: OrderCommand) -> anyhow::Result<(
 
 /// The view of one order; `None` when it is not known.
 pub async fn read(session: &Session, id: &OrderId) -> anyhow::Result<Option<OrderView>> {
-    let known = read_order(&session.orders()?, &session.trades()?, id).await?;
-    Ok(known.map(|(facts, statuses)| view(&facts, &statuses, &Settlement::default())))
+    let known = read_order(&session.orders()?, &session.trades()?, &session.ledger()?, id).await?;
+    Ok(known.map(|known| view(id, &known)))
 }
 
 async fn list(session: &Session, arguments: ListArguments) -> anyhow::Result<()> {
@@ -91,9 +93,16 @@ async fn list(session: &Session, arguments: ListArguments) -> anyhow::Result<()>
     let linked: Vec<TradeKey> =
         known.iter().flat_map(|order| order.facts.links().map(|link| link.trade.clone())).collect();
     let statuses = if linked.is_empty() { BTreeMap::new() } else { session.trades()?.statuses(&linked).await? };
+    let mut payments = payments_by_order(session).await?;
     let mut orders: Vec<(OrderId, OrderView)> = known
         .into_iter()
-        .map(|order| (order.id, view(&order.facts, &statuses, &Settlement::default())))
+        .map(|order| {
+            let payments = payments.remove(&order.id).unwrap_or_default();
+            // One order's own trades would do; the view leaves the others out.
+            let known = OrderKnowledge { order: order.facts, trades: statuses.clone(), payments };
+            let view = view(&order.id, &known);
+            (order.id, view)
+        })
         .filter(|(_, view)| wanted.is_none_or(|wanted| wanted == view.status))
         .collect();
     let found = orders.len();
@@ -110,6 +119,19 @@ async fn list(session: &Session, arguments: ListArguments) -> anyhow::Result<()>
     Ok(())
 }
 
+/// Every payment, under each order that it names.
+async fn payments_by_order(session: &Session) -> anyhow::Result<BTreeMap<OrderId, Vec<PaymentFacts>>> {
+    let mut by_order: BTreeMap<OrderId, Vec<PaymentFacts>> = BTreeMap::new();
+    for payment in session.ledger()?.list(LIST_ITEMS_MAX).await?.into_values() {
+        let events = payment.entries.iter().chain(&payment.conflicts);
+        let named: BTreeSet<OrderId> = events.filter_map(|event| event.order.clone()).collect();
+        for order in named {
+            by_order.entry(order).or_default().push(payment.clone());
+        }
+    }
+    Ok(by_order)
+}
+
 fn status_of_name(name: &str) -> anyhow::Result<OrderStatus> {
     match OrderStatus::ALL.into_iter().find(|status| status.as_str().eq_ignore_ascii_case(name)) {
         Some(status) => Ok(status),
@@ -119,7 +141,7 @@ fn status_of_name(name: &str) -> anyhow::Result<OrderStatus> {
 
 /// Orders as a table, one a row.
 pub(crate) fn orders_table<'a>(orders: impl IntoIterator<Item = (&'a str, &'a OrderView)>) -> Table {
-    let mut rows = ruled_table(["order", "status", "history: since, by whom", "flags", "trades"]);
+    let mut rows = ruled_table(["order", "status", "history: since, by whom", "money", "flags", "trades"]);
     for (id, view) in orders {
         let history = view.history.iter().map(|entry| {
             let witness = &entry.witness;
@@ -133,9 +155,34 @@ pub(crate) fn orders_table<'a>(orders: impl IntoIterator<Item = (&'a str, &'a Or
             format!("{}\n  {status}", linked.trade.trade_id)
         });
         let flags = view.flags.iter().map(|flag| flag.as_str().to_owned());
-        rows.add_row([id.to_owned(), view.status.as_str().to_owned(), lines(history), lines(flags), lines(trades)]);
+        let status = view.status.as_str().to_owned();
+        rows.add_row([id.to_owned(), status, lines(history), lines(money(view)), lines(flags), lines(trades)]);
     }
     rows
+}
+
+/// What is due, what was paid, what went back, and by which rate.
+fn money(view: &OrderView) -> impl Iterator<Item = String> {
+    let settlement = &view.settlement;
+    let amount = |minor: i64| {
+        let money = settlement.currency.and_then(|currency| Money::new(minor, currency).ok());
+        money.map_or_else(|| minor.to_string(), |money| money.to_string())
+    };
+    let told = |name: &str, minor: i64| (minor > 0).then(|| format!("{name:<9}{:>14}", amount(minor)));
+    let due = settlement.due.map(|due| format!("{:<9}{:>14}", "due", due.to_string()));
+    let rate = view.rate.as_ref().map(|rate| format!("rate {} {}", rate.value(), rate.source().as_str()));
+    let refunds = view
+        .refunds
+        .iter()
+        .map(|(refund, state)| format!("refund {} {} {}", refund.id, refund.charged, state.as_str()));
+    let sums = [
+        told("paid", settlement.sums.captured),
+        told("refunded", settlement.sums.refunded),
+        told("lost", settlement.sums.lost),
+    ];
+    let state = settlement.due.map(|_| settlement.state.as_str().to_owned());
+    let known: Vec<String> = [state, due].into_iter().chain(sums).chain([rate]).flatten().chain(refunds).collect();
+    known.into_iter()
 }
 
 fn lines(texts: impl Iterator<Item = String>) -> String {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use adapters::aws::dynamodb::{DynamoOrders, DynamoTrades};
+use adapters::aws::dynamodb::{DynamoLedger, DynamoOrders, DynamoTrades};
 use adapters::aws::{SecretsManager, Settings, connect};
 use adapters::ports::SecretsSource;
 use adapters::secrets::Secrets;
@@ -226,6 +226,11 @@ impl Session {
     /// The facts of trades.
     pub fn trades(&self) -> anyhow::Result<DynamoTrades> {
         Ok(DynamoTrades::new(&self.config, self.stack.table("trades")?.to_owned()))
+    }
+
+    /// The ledger of payments.
+    pub fn ledger(&self) -> anyhow::Result<DynamoLedger> {
+        Ok(DynamoLedger::new(&self.config, self.stack.table("payments")?.to_owned()))
     }
 
     /// The secrets that are good now.

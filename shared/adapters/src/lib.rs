@@ -4,11 +4,14 @@
 //! Invariant (law 4): a port's error says whether the thing may have happened all the same.
 
 pub mod aws;
+pub mod certificates;
 pub mod clock;
 pub mod error;
 pub mod ports;
+pub mod quotes;
 pub mod secrets;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod web;
 
 pub use error::{Certainty, Disposition, PortError};

@@ -9,10 +9,14 @@ use std::future::Future;
 
 use domain::order::KnownOrder;
 use domain::{
-    AppKey, Link, LogisticsId, Nonce, OrderFacts, OrderId, OrderReport, Outcome, Package, TradeFacts, TradeKey,
-    TradeReport, TradeStatuses, UnixMillis,
+    AppKey, Link, LogisticsId, Nonce, OrderFacts, OrderId, OrderKnowledge, OrderReport, Outcome, Package, PaymentFacts,
+    PaymentKey, Placed, Recorded, ReferenceRates, Refund, RefundTotals, TradeFacts, TradeKey, TradeReport,
+    TradeStatuses, UnixMillis,
 };
+use futures::stream::{self, StreamExt, TryStreamExt};
 use protocols::VerifiedEvent;
+use protocols::gateway::paypal::CertificateUrl;
+use protocols::gateway::{PublicKey, VerifiedPayment};
 
 use crate::error::PortError;
 use crate::secrets::Secrets;
@@ -39,6 +43,65 @@ pub trait OrderStore {
 
     /// Orders in no order, up to about `items_max` items read. For operators, not for functions.
     fn list(&self, items_max: usize) -> impl Future<Output = Result<Vec<KnownOrder>, PortError>> + Send;
+}
+
+/// What became of a refund.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refunded {
+    /// It is kept now, and so are the totals with it.
+    Granted,
+    /// A refund of that id was kept before: this one.
+    Kept(Box<Refund>),
+    /// Others were granted meanwhile: the totals are not those that it was decided by.
+    Moved,
+}
+
+/// What the shop itself says of its orders: that one is created, that money is to go back.
+pub trait OrderBook {
+    /// Creates an order by one conditional write. `Ok(None)` when it did; else the order as it was created before,
+    /// which stays as it is.
+    fn place(&self, order: &OrderId, placed: &Placed)
+    -> impl Future<Output = Result<Option<Placed>, PortError>> + Send;
+
+    /// Keeps a refund and the totals with it, in one transaction, if no refund of its id is kept and the totals are
+    /// still `before`, which it was decided by.
+    fn refund(
+        &self,
+        order: &OrderId,
+        refund: &Refund,
+        before: RefundTotals,
+    ) -> impl Future<Output = Result<Refunded, PortError>> + Send;
+}
+
+/// The ledger: what gateways reported of money that moved, by payment.
+pub trait Ledger {
+    /// Keeps one movement. One conditional write, whether it is new or a duplicate; a conflict is one more write,
+    /// which keeps it beside the entry.
+    fn record(&self, payment: &VerifiedPayment) -> impl Future<Output = Result<Recorded, PortError>> + Send;
+
+    /// Everything that is kept of one payment, by one consistent query; empty for an unknown one.
+    fn read(&self, payment: &PaymentKey) -> impl Future<Output = Result<PaymentFacts, PortError>> + Send;
+
+    /// The payments of which an entry or a conflict names the order. One that was kept a moment ago may be missing.
+    fn payments_of(&self, order: &OrderId) -> impl Future<Output = Result<Vec<PaymentKey>, PortError>> + Send;
+
+    /// Payments in no order, up to about `items_max` items read. For operators, not for functions.
+    fn list(
+        &self,
+        items_max: usize,
+    ) -> impl Future<Output = Result<BTreeMap<PaymentKey, PaymentFacts>, PortError>> + Send;
+}
+
+/// Where reference rates are published.
+pub trait RateSource {
+    /// Fetches what is published now. An error also when what is there cannot be read as rates.
+    fn rates(&self) -> impl Future<Output = Result<ReferenceRates, PortError>> + Send;
+}
+
+/// Where PayPal publishes the certificates that it signs with.
+pub trait CertificateSource {
+    /// Fetches the key of the certificate at a URL. `Ok(None)` when there is none.
+    fn key(&self, url: &CertificateUrl) -> impl Future<Output = Result<Option<PublicKey>, PortError>> + Send;
 }
 
 /// The facts of trades.
@@ -121,18 +184,25 @@ pub trait Nonces {
     ) -> impl Future<Output = Result<Claim, PortError>> + Send;
 }
 
-/// An order's facts with the statuses of its trades: what [`domain::view()`] asks for.
-/// One query and, when the order has links, one batch read. `None` for an unknown order.
+/// Payments of one order that are read side by side.
+const PAYMENTS_AT_ONCE_MAX: usize = 8;
+
+/// Everything that [`domain::view()`] asks for: one query of the order, one of the index of payments, one batch read
+/// when the order has links, and one query a payment. `None` for an order of which nothing is known.
 pub async fn read_order(
     orders: &impl OrderStore,
     trades: &impl TradeStore,
-    order: &OrderId,
-) -> Result<Option<(OrderFacts, BTreeMap<TradeKey, TradeStatuses>)>, PortError> {
-    let facts = orders.read(order).await?;
-    if facts.is_empty() {
+    ledger: &impl Ledger,
+    id: &OrderId,
+) -> Result<Option<OrderKnowledge>, PortError> {
+    let (order, payments) = futures::try_join!(orders.read(id), ledger.payments_of(id))?;
+    if order.is_empty() && payments.is_empty() {
         return Ok(None);
     }
-    let linked: Vec<TradeKey> = facts.links().map(|link| link.trade.clone()).collect();
-    let statuses = if linked.is_empty() { BTreeMap::new() } else { trades.statuses(&linked).await? };
-    Ok(Some((facts, statuses)))
+    let linked: Vec<TradeKey> = order.links().map(|link| link.trade.clone()).collect();
+    let statuses = async { if linked.is_empty() { Ok(BTreeMap::new()) } else { trades.statuses(&linked).await } };
+    let reads = stream::iter(&payments).map(|payment| ledger.read(payment));
+    let (trades, payments) =
+        futures::try_join!(statuses, reads.buffered(PAYMENTS_AT_ONCE_MAX).try_collect::<Vec<PaymentFacts>>())?;
+    Ok(Some(OrderKnowledge { order, trades, payments }))
 }

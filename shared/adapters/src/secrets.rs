@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::{AppKey, ShopId, SourceName, UnixMillis};
+use domain::{AppKey, Gateway, ShopId, SourceName, UnixMillis};
+use protocols::gateway::{self, PublicKey, adyen, airwallex, alipay, paypal, stripe, wechatpay};
 use protocols::{Channel, Credentials, Refusal};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -29,6 +30,7 @@ pub const STALE_MS_MAX: i64 = 20 * 60 * 1_000;
 pub struct Secrets {
     ali1688: HashMap<ShopId, Vec<SecretString>>,
     sources: HashMap<SourceName, Credentials>,
+    gateways: HashMap<Gateway, gateway::Credentials>,
     clients: HashMap<AppKey, Vec<SecretString>>,
     /// How many entries could not be read.
     pub unusable: usize,
@@ -49,7 +51,63 @@ type Entries<T> = HashMap<String, Entry<T>>;
 struct Document {
     marketplaces: MarketplaceEntries,
     sources: Entries<SourceEntry>,
+    gateways: GatewayEntries,
     clients: Entries<ClientEntry>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct GatewayEntries {
+    stripe: Option<Entry<StripeEntry>>,
+    paypal: Option<Entry<PaypalEntry>>,
+    adyen: Option<Entry<AdyenEntry>>,
+    airwallex: Option<Entry<AirwallexEntry>>,
+    alipay: Option<Entry<AlipayEntry>>,
+    wechatpay: Option<Entry<WechatpayEntry>>,
+}
+
+#[derive(Deserialize)]
+struct StripeEntry {
+    signing_secrets: Vec<SecretString>,
+}
+
+#[derive(Deserialize)]
+struct PaypalEntry {
+    webhook_id: String,
+    #[serde(default)]
+    certificates: HashMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct AdyenEntry {
+    hmac_keys: Vec<SecretString>,
+    capture: CaptureWord,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum CaptureWord {
+    Manual,
+    Automatic,
+}
+
+#[derive(Deserialize)]
+struct AirwallexEntry {
+    secrets: Vec<SecretString>,
+}
+
+#[derive(Deserialize)]
+struct AlipayEntry {
+    app_id: String,
+    seller_id: String,
+    public_keys: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct WechatpayEntry {
+    mchid: String,
+    api_v3_key: SecretString,
+    public_keys: HashMap<String, String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -89,6 +147,7 @@ impl Secrets {
             serde_json::from_str(text).map_err(|_| PortError::unreadable("read the secrets document"))?;
         let mut secrets = Self::default();
         secrets.ali1688 = secrets.take(document.marketplaces.ali1688, |shop: ShopEntry| live(shop.app_secrets));
+        secrets.take_gateways(document.gateways);
         secrets.clients = secrets.take(document.clients, |client: ClientEntry| live(client.secrets));
         secrets.sources = secrets.take(document.sources, |source: SourceEntry| {
             let secrets = live(source.secrets)?;
@@ -101,6 +160,58 @@ impl Secrets {
             }
         });
         Ok(secrets)
+    }
+
+    fn take_gateways(&mut self, entries: GatewayEntries) {
+        use gateway::Credentials::{Adyen, Airwallex, Alipay, Paypal, Stripe, Wechatpay};
+        self.take_gateway(Gateway::Stripe, entries.stripe, |entry, _| {
+            Some(Stripe(stripe::Credentials { signing_secrets: live(entry.signing_secrets)? }))
+        });
+        self.take_gateway(Gateway::Adyen, entries.adyen, |entry, _| {
+            let capture = match entry.capture {
+                CaptureWord::Manual => adyen::Capture::Manual,
+                CaptureWord::Automatic => adyen::Capture::Automatic,
+            };
+            Some(Adyen(adyen::Credentials { hmac_keys: live(entry.hmac_keys)?, capture }))
+        });
+        self.take_gateway(Gateway::Airwallex, entries.airwallex, |entry, _| {
+            Some(Airwallex(airwallex::Credentials { secrets: live(entry.secrets)? }))
+        });
+        self.take_gateway(Gateway::Paypal, entries.paypal, |entry, unusable| {
+            let key = |(url, pem): (String, String)| (url, counted(PublicKey::from_pem(&pem), unusable));
+            let certificates = entry.certificates.into_iter().map(key).collect();
+            let webhook_id = Some(entry.webhook_id).filter(|id| !id.is_empty())?;
+            Some(Paypal(paypal::Credentials { webhook_id, certificates }))
+        });
+        self.take_gateway(Gateway::Alipay, entries.alipay, |entry, unusable| {
+            let keys = entry.public_keys.iter();
+            let public_keys = keys.filter_map(|pem| counted(PublicKey::from_pem(pem), unusable)).collect();
+            Some(Alipay(alipay::Credentials { app_id: entry.app_id, seller_id: entry.seller_id, public_keys }))
+        });
+        self.take_gateway(Gateway::Wechatpay, entries.wechatpay, |entry, unusable| {
+            let key = |(serial, pem): (String, String)| Some((serial, counted(PublicKey::from_pem(&pem), unusable)?));
+            let public_keys = entry.public_keys.into_iter().filter_map(key).collect();
+            let api_v3_key = live(vec![entry.api_v3_key])?.pop()?;
+            Some(Wechatpay(wechatpay::Credentials { mchid: entry.mchid, api_v3_key, public_keys }))
+        });
+    }
+
+    /// A gateway's entry, when it is there and usable. `usable` counts keys of it that cannot be read: they let
+    /// nobody in, and the others stay good.
+    fn take_gateway<T>(
+        &mut self,
+        gateway: Gateway,
+        entry: Option<Entry<T>>,
+        usable: impl FnOnce(T, &mut usize) -> Option<gateway::Credentials>,
+    ) {
+        let credentials = match entry {
+            None => return,
+            Some(Entry::Usable(entry)) => usable(entry, &mut self.unusable),
+            Some(Entry::Unusable(_)) => None,
+        };
+        if let Some(credentials) = counted(credentials, &mut self.unusable) {
+            self.gateways.insert(gateway, credentials);
+        }
     }
 
     /// The usable entries under checked names; the others are counted.
@@ -130,6 +241,11 @@ impl Secrets {
         }
     }
 
+    /// What a callback of this gateway must be signed with.
+    pub fn gateway(&self, gateway: Gateway) -> Result<&gateway::Credentials, Refusal> {
+        self.gateways.get(&gateway).ok_or(Refusal::Unknown("gateway"))
+    }
+
     /// The live secrets of a client. An unknown client is refused like a wrong signature.
     pub fn client(&self, client: &AppKey) -> Result<&[SecretString], Refusal> {
         self.clients.get(client).map(Vec::as_slice).ok_or(Refusal::SignatureInvalid)
@@ -139,6 +255,12 @@ impl Secrets {
     pub fn first_client(&self) -> Option<(&AppKey, &SecretString)> {
         self.clients.iter().min_by_key(|(key, _)| *key).and_then(|(key, secrets)| Some((key, secrets.first()?)))
     }
+}
+
+/// Counts what is not there.
+fn counted<T>(usable: Option<T>, unusable: &mut usize) -> Option<T> {
+    *unusable += usize::from(usable.is_none());
+    usable
 }
 
 /// The secrets of an entry, when there is one and none is blank: a blank one is a key that everybody has.
@@ -213,11 +335,17 @@ mod tests {
             r#"{"marketplaces": {"1688": {"demo": {"app_secrets": ["s"]}, "bad#name": {"app_secrets": ["s"]}, "worse": 7}},
                 "sources": {"warehouse": {"scheme": "hmac-sha256", "secrets": ["s"]},
                             "future": {"scheme": "ed25519", "secrets": ["s"]}},
-                "gateways": {"stripe": {"signing_secrets": ["whsec_x"]}},
+                "gateways": {"stripe": {"signing_secrets": ["whsec_x"]}, "adyen": {"hmac_keys": ["00"], "capture": "later"},
+                             "paypal": {"webhook_id": "W", "certificates": {"https://api.paypal.com/c": "no PEM !"}},
+                             "airwallex": {"secrets": [""]}, "alipay": 7, "elsewhere": {"secrets": ["s"]}},
                 "clients": {"shop": {"secrets": ["s"]}}}"#,
         )
         .unwrap();
-        assert_eq!(secrets.unusable, 3);
+        assert_eq!(secrets.unusable, 7);
+        assert!(secrets.gateway(Gateway::Stripe).is_ok() && secrets.gateway(Gateway::Paypal).is_ok());
+        for gateway in [Gateway::Adyen, Gateway::Airwallex, Gateway::Alipay, Gateway::Wechatpay] {
+            assert_eq!(secrets.gateway(gateway).err(), Some(Refusal::Unknown("gateway")), "{gateway:?}");
+        }
         assert!(secrets.credentials(&Channel::Ali1688(ShopId::new("demo").unwrap())).is_ok());
         assert!(secrets.credentials(&Channel::Source(SourceName::new("warehouse").unwrap())).is_ok());
         assert!(secrets.credentials(&Channel::Source(SourceName::new("future").unwrap())).is_err());

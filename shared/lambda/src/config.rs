@@ -8,6 +8,9 @@ pub enum ConfigError {
     /// It is not set, or is empty.
     #[error("environment variable {0} is not set")]
     Missing(&'static str),
+    /// It is set to something that it cannot be.
+    #[error("environment variable {0} cannot be read")]
+    Malformed(&'static str),
 }
 
 /// A variable that must be set.
@@ -19,6 +22,11 @@ pub fn required(name: &'static str) -> Result<String, ConfigError> {
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn optional(name: &'static str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The name under which Lambda runs this program; empty elsewhere.
+pub fn function_name() -> String {
+    optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default()
 }
 
 /// Region, credentials and endpoint, as Lambda and the operator's shell set them.

@@ -113,8 +113,11 @@ pub struct Response {
     /// The HTTP status.
     pub status_code: u16,
     headers: Headers,
-    /// JSON.
+    /// JSON, or the words that a gateway wants.
     pub body: String,
+    /// Why the request was refused, when it was.
+    #[serde(skip)]
+    pub refusal: Option<Refusal>,
 }
 
 /// Headers of an answer: few, and in a fixed order.
@@ -135,7 +138,13 @@ impl Response {
     /// A JSON answer.
     pub fn json(status_code: u16, body: &impl Serialize) -> Self {
         let body = serde_json::to_string(body).unwrap_or_default();
-        Self { status_code, headers: Headers::from([("content-type", "application/json")]), body }
+        Self::text(status_code, "application/json", body)
+    }
+
+    /// An answer of another type.
+    pub fn text(status_code: u16, content_type: &'static str, body: impl Into<String>) -> Self {
+        let headers = Headers::from([("content-type", content_type)]);
+        Self { status_code, headers, body: body.into(), refusal: None }
     }
 
     fn error(status_code: u16, code: &str, message: &str) -> Self {
@@ -144,7 +153,15 @@ impl Response {
 
     /// The answer to a request that is refused.
     pub fn refused(refusal: Refusal) -> Self {
-        Self::error(refusal.status(), refusal.code(), &refusal.to_string())
+        let response = Self::error(refusal.status(), refusal.code(), &refusal.to_string());
+        Self { refusal: Some(refusal), ..response }
+    }
+
+    /// The same, with a field beside the error that helps the caller on.
+    pub fn refused_with(refusal: Refusal, name: &'static str, field: &impl Serialize) -> Self {
+        let error = ErrorFields { code: refusal.code(), message: &refusal.to_string() };
+        let body = serde_json::json!({"error": error, name: field});
+        Self { refusal: Some(refusal), ..Self::json(refusal.status(), &body) }
     }
 
     /// The answer when a dependency throttles or is away: try again. No cause is told.
@@ -192,16 +209,17 @@ pub async fn before<T>(
     tokio::time::timeout(deadline.left(clock.now()), work).await.unwrap_or(Err(late.into()))
 }
 
+/// The event of this kind that is logged of a refusal.
+pub fn refused_event(event: &str, refusal: Refusal) -> WideEvent {
+    let refused = WideEvent::new(event, "refused").with(field::ERROR_CODE, refusal.code());
+    refused.with(field::REASON, refusal.to_string())
+}
+
 impl NotAnswered {
     /// The answer, and the event of this kind that is logged of it. The causes go to the log alone.
     pub fn conclude(&self, event: &str) -> (Response, WideEvent) {
         match self {
-            Self::Refused(refusal) => (
-                Response::refused(*refusal),
-                WideEvent::new(event, "refused")
-                    .with(field::ERROR_CODE, refusal.code())
-                    .with(field::REASON, refusal.to_string()),
-            ),
+            Self::Refused(refusal) => (Response::refused(*refusal), refused_event(event, *refusal)),
             Self::Unavailable(error) => {
                 (Response::unavailable(error), WideEvent::new(event, "unavailable").with_failure(error))
             }

@@ -5,7 +5,9 @@
 use std::io::Write;
 
 use adapters::PortError;
-use serde_json::{Map, Value};
+use adapters::clock::{Clock, SystemClock};
+use domain::UnixMillis;
+use serde_json::{Map, Value, json};
 use tracing_subscriber::filter::LevelFilter;
 
 /// Every field's name, spelt once.
@@ -32,6 +34,16 @@ pub mod field {
     pub const TRADE_ID: &str = "trade.id";
     /// The vendor's type of a push.
     pub const PUSH_TYPE: &str = "push.type";
+    /// A payment, as `gateway#payment_id`.
+    pub const PAYMENT_KEY: &str = "payment.key";
+    /// What a gateway says happened to money.
+    pub const PAYMENT_KIND: &str = "payment.kind";
+    /// The gateway's name of the movement.
+    pub const PAYMENT_TRANSACTION: &str = "payment.transaction";
+    /// A callback's type that moves no money.
+    pub const CALLBACK_TYPE: &str = "callback.type";
+    /// The shop front's name of a refund.
+    pub const REFUND_ID: &str = "refund.id";
     /// The HTTP status that was answered.
     pub const HTTP_STATUS: &str = "http.status";
     /// Lambda's id of the invocation.
@@ -50,21 +62,45 @@ pub mod field {
     pub const SQS_RECEIVE_COUNT: &str = "sqs.receive_count";
 }
 
+/// What a person must look at soon, as a metric that an alarm of the template watches.
+pub mod metric {
+    /// A callback contradicts the ledger.
+    pub const PAYMENT_CONFLICT: &str = "payment_conflict";
+    /// Money was captured, and the gateway names no order of ours.
+    pub const PAYMENT_WITHOUT_ORDER: &str = "payment_without_order";
+    /// What is kept of an order is damaged.
+    pub const ORDER_DAMAGED: &str = "order_damaged";
+}
+
+/// The namespace of our metrics in CloudWatch.
+const METRICS_NAMESPACE: &str = "Sampan";
+
 /// One unit of work.
 #[derive(Debug, Clone, PartialEq)]
-pub struct WideEvent(Map<String, Value>);
+pub struct WideEvent {
+    fields: Map<String, Value>,
+    metrics: Vec<&'static str>,
+}
 
 impl WideEvent {
     /// An event of this kind, that ended so.
     pub fn new(event: &str, outcome: &str) -> Self {
-        Self(Map::new()).with(field::EVENT, event).with(field::OUTCOME, outcome)
+        let empty = Self { fields: Map::new(), metrics: Vec::new() };
+        empty.with(field::EVENT, event).with(field::OUTCOME, outcome)
     }
 
     /// With a field.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.0.insert(name.to_owned(), value.into());
+        self.fields.insert(name.to_owned(), value.into());
         self
+    }
+
+    /// With a metric that counts one.
+    #[must_use]
+    pub fn with_metric(mut self, name: &'static str) -> Self {
+        self.metrics.push(name);
+        self.with(name, 1)
     }
 
     /// With what a port could not do, and what that asks for.
@@ -76,13 +112,30 @@ impl WideEvent {
 
     /// A field's value.
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
+        self.fields.get(name)
+    }
+
+    /// The metrics that count one.
+    pub fn metrics(&self) -> &[&'static str] {
+        &self.metrics
+    }
+
+    /// With what CloudWatch takes metrics from, when there are any. Source: CloudWatch user guide, "Embedded metric
+    /// format specification".
+    fn with_embedded_metrics(self, function: &str, now: UnixMillis) -> Self {
+        if self.metrics.is_empty() {
+            return self;
+        }
+        let metrics: Vec<Value> = self.metrics.iter().map(|name| json!({"Name": name, "Unit": "Count"})).collect();
+        let directive = json!({"Namespace": METRICS_NAMESPACE, "Dimensions": [["function"]], "Metrics": metrics});
+        let embedded = json!({"Timestamp": now.get(), "CloudWatchMetrics": [directive]});
+        self.with("function", function).with("_aws", embedded)
     }
 }
 
 impl std::fmt::Display for WideEvent {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(&serde_json::to_string(&self.0).map_err(|_| std::fmt::Error)?)
+        formatter.write_str(&serde_json::to_string(&self.fields).map_err(|_| std::fmt::Error)?)
     }
 }
 
@@ -93,11 +146,21 @@ pub trait Log {
 }
 
 /// Standard output, from where Lambda takes lines to CloudWatch Logs.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Stdout;
+#[derive(Debug, Clone, Default)]
+pub struct Stdout {
+    function: String,
+}
+
+impl Stdout {
+    /// The output of the function of that name, which its metrics carry.
+    pub const fn of(function: String) -> Self {
+        Self { function }
+    }
+}
 
 impl Log for Stdout {
     fn write(&self, event: WideEvent) {
+        let event = event.with_embedded_metrics(&self.function, SystemClock.now());
         writeln!(std::io::stdout().lock(), "{event}").ok();
     }
 }
@@ -125,5 +188,25 @@ impl MemoryLog {
 impl Log for MemoryLog {
     fn write(&self, event: WideEvent) {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metric_is_embedded_with_the_function_s_name_and_an_event_without_one_is_plain() {
+        let now = UnixMillis::new(1_795_248_000_000).unwrap();
+        let plain = WideEvent::new("callback.received", "applied");
+        assert_eq!(plain.clone().with_embedded_metrics("f", now), plain);
+        let counted = plain.with_metric(metric::PAYMENT_CONFLICT).with_embedded_metrics("sampan-payment-callback", now);
+        let line: Value = serde_json::from_str(&counted.to_string()).unwrap();
+        assert_eq!(line["payment_conflict"], 1);
+        assert_eq!(line["function"], "sampan-payment-callback");
+        assert_eq!(line["_aws"]["Timestamp"], 1_795_248_000_000_i64);
+        let directive = json!({"Namespace": "Sampan", "Dimensions": [["function"]],
+                               "Metrics": [{"Name": "payment_conflict", "Unit": "Count"}]});
+        assert_eq!(line["_aws"]["CloudWatchMetrics"], json!([directive]));
     }
 }

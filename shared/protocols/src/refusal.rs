@@ -24,6 +24,15 @@ pub enum Refusal {
     /// Its body is larger than any good one.
     #[error("the body is too large")]
     TooLarge,
+    /// It contradicts what is kept.
+    #[error("{0}")]
+    Conflict(&'static str),
+    /// The rate is too far from the one that the customer was shown.
+    #[error("the rate moved since the quote; show the customer the new one")]
+    RateMoved,
+    /// What is kept of the order is damaged. A person was told; asking again does not help.
+    #[error("{0}")]
+    Damaged(&'static str),
     /// It can be read, and cannot be.
     #[error("{0}")]
     Impossible(&'static str),
@@ -36,6 +45,7 @@ impl Refusal {
             Self::Malformed(_) => 400,
             Self::SignatureMissing | Self::SignatureInvalid | Self::TimestampInvalid | Self::NonceUsed => 401,
             Self::Unknown(_) => 404,
+            Self::Conflict(_) | Self::RateMoved | Self::Damaged(_) => 409,
             Self::TooLarge => 413,
             Self::Impossible(_) => 422,
         }
@@ -50,6 +60,9 @@ impl Refusal {
             Self::TimestampInvalid => "timestamp_invalid",
             Self::NonceUsed => "nonce_used",
             Self::Unknown(_) => "not_found",
+            Self::Conflict(_) => "conflict",
+            Self::RateMoved => "rate_moved",
+            Self::Damaged(_) => "order_damaged",
             Self::TooLarge => "too_large",
             Self::Impossible(_) => "impossible",
         }

@@ -9,7 +9,7 @@ use crate::error::{Cause, Certainty, PortError};
 
 /// Error codes that AWS services answer, and why. Sources: the API references of DynamoDB, SQS and Secrets
 /// Manager, sections Errors and Common Errors.
-const REFUSALS: [(&str, Cause); 25] = [
+const REFUSALS: [(&str, Cause); 28] = [
     ("ThrottlingException", Cause::Throttled),
     ("Throttling", Cause::Throttled),
     ("ThrottledException", Cause::Throttled),
@@ -21,6 +21,9 @@ const REFUSALS: [(&str, Cause); 25] = [
     ("LimitExceededException", Cause::Throttled),
     ("KmsThrottled", Cause::Throttled),
     ("TransactionConflictException", Cause::Contended),
+    ("TransactionInProgressException", Cause::Contended),
+    ("TransactionCanceledException", Cause::Contended),
+    ("IdempotentParameterMismatchException", Cause::Rejected),
     ("ReplicatedWriteConflictException", Cause::Contended),
     ("ServiceUnavailable", Cause::Away),
     ("AccessDeniedException", Cause::Rejected),

@@ -5,15 +5,22 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    AppKey, Carrier, Event, EventId, Link, LogisticsId, MessageId, Nonce, OrderFacts, OrderId, OrderReport, Origin,
-    Outcome, Package, RawStatus, ReportedStatus, ShopId, SourceName, Trace, TraceStatus, TradeFacts, TradeKey,
-    TradeReport, TradeStatus, UnixMillis, Waybill, WaybillReport,
+    AppKey, Carrier, Currency, Event, EventId, Line, Link, LogisticsId, MessageId, Money, MovementKind, Nonce,
+    OrderContent, OrderFacts, OrderId, OrderReport, Origin, Outcome, Package, PaymentEvent, PaymentFacts, PaymentKey,
+    Placed, Rate, RateSource as RateOrigin, RawStatus, Recorded, Refund, RefundId, RefundTotals, ReportedStatus,
+    ShopId, Sku, SourceName, Trace, TraceStatus, TradeFacts, TradeKey, TradeReport, TradeStatus, TransactionId,
+    UnixMillis, Waybill, WaybillReport,
 };
 
+use protocols::gateway::VerifiedPayment;
+use protocols::gateway::paypal::CertificateUrl;
 use protocols::{Channel, Content, Credentials, Delivery, VerifiedEvent, cloudevents};
 use secrecy::SecretString;
 
-use crate::ports::{Claim, EventQueue, Nonces, OrderStore, Quarantine, Quarantined, SecretsSource, TradeStore};
+use crate::ports::{
+    CertificateSource, Claim, EventQueue, Ledger, Nonces, OrderBook, OrderStore, Quarantine, Quarantined, RateSource,
+    Refunded, SecretsSource, TradeStore,
+};
 
 /// What a promise's breach looks like, or an error on the way to it.
 pub type Verdict = Result<(), Box<dyn std::error::Error + Send + Sync>>;
@@ -89,6 +96,132 @@ async fn links(store: &impl OrderStore, order: &OrderId, run: &str) -> Verdict {
 fn digits(run: &str) -> String {
     let folded = run.bytes().fold(7_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)));
     folded.to_string()
+}
+
+/// The promises of [`OrderBook`], on a store that is read as [`OrderStore`] too.
+pub async fn book(store: &(impl OrderBook + OrderStore), run: &str) -> Verdict {
+    let order = OrderId::new(format!("book-{run}"))?;
+    let placed = placed(16_500)?;
+    expect("a new order is created", store.place(&order, &placed).await?, None)?;
+    expect("again it is there as it was", store.place(&order, &placed).await?, Some(placed.clone()))?;
+    let other = placed_other()?;
+    expect("another one changes nothing", store.place(&order, &other).await?, Some(placed.clone()))?;
+    let bare = OrderId::new(format!("book-bare-{run}"))?;
+    expect("an order without lines is created", store.place(&bare, &other).await?, None)?;
+    expect("and reads back", store.read(&bare).await?.placed, Some(other))?;
+
+    let first = refund("r1", 100, 100)?;
+    let nothing = RefundTotals::default();
+    expect("a first refund is granted", store.refund(&order, &first, nothing).await?, Refunded::Granted)?;
+    let kept = || Refunded::Kept(Box::new(first.clone()));
+    expect("again it is kept", store.refund(&order, &first, nothing).await?, kept())?;
+    let renamed = Refund { id: RefundId::new("r1")?, ..refund("r2", 7, 107)? };
+    expect("its id is used", store.refund(&order, &renamed, nothing.with(&first)).await?, kept())?;
+    let second = refund("r2", 7, 107)?;
+    expect("by old totals none is granted", store.refund(&order, &second, nothing).await?, Refunded::Moved)?;
+    let after_first = nothing.with(&first);
+    expect("by the totals of now it is", store.refund(&order, &second, after_first).await?, Refunded::Granted)?;
+
+    let mut facts = OrderFacts::default();
+    facts.placed = Some(placed);
+    facts.refund_totals = after_first.with(&second);
+    facts.refunds = [first, second].map(|refund| (refund.id.clone(), refund)).into();
+    expect("all of it reads back", store.read(&order).await?, facts)
+}
+
+fn placed(price_minor: i64) -> Result<Placed, Box<dyn std::error::Error + Send + Sync>> {
+    let yen = Currency::from_code("JPY")?;
+    let sku = Sku::new("\u{4e1d}\u{5dfe} \"<&>\"")?;
+    let lines = vec![Line { sku, quantity: 3, unit_price: Money::new(5_500, yen)? }; 2];
+    let content = OrderContent { price: Money::new(price_minor, yen)?, charge_currency: Currency::EUR, lines };
+    let date = time::Date::from_calendar_date(2026, time::Month::November, 20)?;
+    let rate = Rate::kept((yen, Currency::EUR), "0.0062", (RateOrigin::Ecb, date), UnixMillis::new(7)?)?;
+    Ok(Placed::new(content, rate, UnixMillis::new(8)?, origin("shopfront", "n1")?)?)
+}
+
+fn placed_other() -> Result<Placed, Box<dyn std::error::Error + Send + Sync>> {
+    let price = Money::new(1, Currency::EUR)?;
+    let content = OrderContent { price, charge_currency: Currency::EUR, lines: Vec::new() };
+    let rate = Rate::identity(Currency::EUR, UnixMillis::new(9)?);
+    Ok(Placed::new(content, rate, UnixMillis::new(9)?, origin("shopfront", "n2")?)?)
+}
+
+fn refund(id: &str, charged: i64, through: i64) -> Result<Refund, Box<dyn std::error::Error + Send + Sync>> {
+    let charged = Money::new(charged, Currency::EUR)?;
+    Ok(Refund {
+        id: RefundId::new(id)?,
+        asked: charged,
+        priced: Money::new(11, Currency::from_code("JPY")?)?,
+        charged,
+        charged_through_minor: through,
+        at: UnixMillis::new(20)?,
+        by: origin("shopfront", "n3")?,
+    })
+}
+
+/// The promises of [`Ledger`]. `sign` makes a movement one that a gateway signed.
+pub async fn ledger(ledger: &impl Ledger, run: &str, sign: impl Fn(&PaymentEvent) -> VerifiedPayment) -> Verdict {
+    use Recorded::{Applied, Conflict, Duplicate};
+    let (order, other) = (OrderId::new(format!("ledger-{run}"))?, OrderId::new(format!("ledger-other-{run}"))?);
+    let payment: PaymentKey = format!("stripe#pi_{run}").parse()?;
+    expect("an unknown payment is empty", ledger.read(&payment).await?, PaymentFacts::default())?;
+    expect("an unknown order has none", ledger.payments_of(&order).await?, Vec::new())?;
+    let captured = PaymentEvent {
+        payment: payment.clone(),
+        transaction_id: TransactionId::new(format!("ch_{run}"))?,
+        kind: MovementKind::Captured,
+        order: Some(order.clone()),
+        money: Money::new(10_230, Currency::EUR)?,
+        occurred_at: UnixMillis::from_seconds(1_795_248_000)?,
+    };
+    let refunded = PaymentEvent {
+        transaction_id: TransactionId::new(format!("re_{run}"))?,
+        kind: MovementKind::Refunded,
+        order: None,
+        money: Money::new(30, Currency::EUR)?,
+        ..captured.clone()
+    };
+    let record = async |event: &PaymentEvent| ledger.record(&sign(event)).await;
+    expect("a movement without an order is applied", record(&refunded).await?, Applied)?;
+    expect("and no order has it", ledger.payments_of(&order).await?, Vec::new())?;
+    expect("a new movement is applied", record(&captured).await?, Applied)?;
+    expect("again it is a duplicate", record(&captured).await?, Duplicate)?;
+    let restamped = PaymentEvent { occurred_at: UnixMillis::from_seconds(1_795_248_009)?, ..captured.clone() };
+    expect("at another time it is still one", record(&restamped).await?, Duplicate)?;
+    let dearer = PaymentEvent { money: Money::new(10_231, Currency::EUR)?, ..captured.clone() };
+    expect("another amount is a conflict", record(&dearer).await?, Conflict)?;
+    expect("again it is the same conflict", record(&dearer).await?, Conflict)?;
+    let elsewhere = PaymentEvent { order: Some(other.clone()), ..captured.clone() };
+    expect("another order is a conflict", record(&elsewhere).await?, Conflict)?;
+    let mut facts = ledger.read(&payment).await?;
+    facts.entries.sort_by_key(|entry| entry.kind);
+    facts.conflicts.sort_by_key(|conflict| conflict.money);
+    let kept = PaymentFacts { entries: vec![captured, refunded], conflicts: vec![elsewhere, dearer] };
+    expect("all of it reads back", &facts, &kept)?;
+    expect("the order has the payment", ledger.payments_of(&order).await?, vec![payment.clone()])?;
+    expect("so has the order of the conflict", ledger.payments_of(&other).await?, vec![payment.clone()])?;
+    let mut listed = ledger.list(usize::MAX).await?.remove(&payment).unwrap_or_default();
+    listed.entries.sort_by_key(|entry| entry.kind);
+    listed.conflicts.sort_by_key(|conflict| conflict.money);
+    expect("the list has it", listed, kept)
+}
+
+/// The promises of [`RateSource`]: of one that publishes the rates of a day, of one that is away, of one that
+/// publishes something else.
+pub async fn rates(published: &impl RateSource, away: &impl RateSource, spoilt: &impl RateSource) -> Verdict {
+    expect("what is published is read", published.rates().await?.is_empty(), false)?;
+    expect("a source that is away is an error", away.rates().await.is_err(), true)?;
+    expect("what is not rates is an error", spoilt.rates().await.is_err(), true)
+}
+
+/// The promises of [`CertificateSource`]: of one that publishes a certificate at one URL and none at the other.
+pub async fn certificates(
+    source: &impl CertificateSource,
+    there: &CertificateUrl,
+    nowhere: &CertificateUrl,
+) -> Verdict {
+    expect("a certificate is found", source.key(there).await?.is_some(), true)?;
+    expect("none is none", source.key(nowhere).await?, None)
 }
 
 /// The promises of [`TradeStore`].

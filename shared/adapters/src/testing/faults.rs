@@ -8,13 +8,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::order::KnownOrder;
 use domain::{
-    AppKey, Link, LogisticsId, Nonce, OrderFacts, OrderId, OrderReport, Outcome, Package, TradeFacts, TradeKey,
-    TradeReport, TradeStatuses, UnixMillis,
+    AppKey, Link, LogisticsId, Nonce, OrderFacts, OrderId, OrderReport, Outcome, Package, PaymentFacts, PaymentKey,
+    Placed, Recorded, ReferenceRates, Refund, RefundTotals, TradeFacts, TradeKey, TradeReport, TradeStatuses,
+    UnixMillis,
 };
 use protocols::VerifiedEvent;
+use protocols::gateway::paypal::CertificateUrl;
+use protocols::gateway::{PublicKey, VerifiedPayment};
 
 use crate::error::{Cause, Certainty, PortError};
-use crate::ports::{Claim, EventQueue, Nonces, OrderStore, Quarantine, Quarantined, SecretsSource, TradeStore};
+use crate::ports::{
+    CertificateSource, Claim, EventQueue, Ledger, Nonces, OrderBook, OrderStore, Quarantine, Quarantined, RateSource,
+    Refunded, SecretsSource, TradeStore,
+};
 use crate::secrets::Secrets;
 
 /// How a call fails.
@@ -156,6 +162,46 @@ impl<P: OrderStore + Sync> OrderStore for Faulty<P> {
 
     async fn list(&self, items_max: usize) -> Result<Vec<KnownOrder>, PortError> {
         self.plan.around("orders.list", self.port.list(items_max)).await
+    }
+}
+
+impl<P: OrderBook + Sync> OrderBook for Faulty<P> {
+    async fn place(&self, order: &OrderId, placed: &Placed) -> Result<Option<Placed>, PortError> {
+        self.plan.around("orders.place", self.port.place(order, placed)).await
+    }
+
+    async fn refund(&self, order: &OrderId, refund: &Refund, before: RefundTotals) -> Result<Refunded, PortError> {
+        self.plan.around("orders.refund", self.port.refund(order, refund, before)).await
+    }
+}
+
+impl<P: Ledger + Sync> Ledger for Faulty<P> {
+    async fn record(&self, payment: &VerifiedPayment) -> Result<Recorded, PortError> {
+        self.plan.around("ledger.record", self.port.record(payment)).await
+    }
+
+    async fn read(&self, payment: &PaymentKey) -> Result<PaymentFacts, PortError> {
+        self.plan.around("ledger.read", self.port.read(payment)).await
+    }
+
+    async fn payments_of(&self, order: &OrderId) -> Result<Vec<PaymentKey>, PortError> {
+        self.plan.around("ledger.payments_of", self.port.payments_of(order)).await
+    }
+
+    async fn list(&self, items_max: usize) -> Result<BTreeMap<PaymentKey, PaymentFacts>, PortError> {
+        self.plan.around("ledger.list", self.port.list(items_max)).await
+    }
+}
+
+impl<P: RateSource + Sync> RateSource for Faulty<P> {
+    async fn rates(&self) -> Result<ReferenceRates, PortError> {
+        self.plan.around("rates.rates", self.port.rates()).await
+    }
+}
+
+impl<P: CertificateSource + Sync> CertificateSource for Faulty<P> {
+    async fn key(&self, url: &CertificateUrl) -> Result<Option<PublicKey>, PortError> {
+        self.plan.around("certificates.key", self.port.key(url)).await
     }
 }
 

@@ -6,4 +6,7 @@ mod faults;
 mod twins;
 
 pub use faults::{Fault, FaultPlan, Faulty};
-pub use twins::{ManualClock, MemoryEvents, MemoryNonces, MemoryOrders, MemoryQuarantine, MemorySecrets, MemoryTrades};
+pub use twins::{
+    ManualClock, MemoryCertificates, MemoryEvents, MemoryLedger, MemoryNonces, MemoryOrders, MemoryQuarantine,
+    MemoryRates, MemorySecrets, MemoryTrades,
+};

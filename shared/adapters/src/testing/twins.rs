@@ -7,14 +7,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use domain::fact::compare;
 use domain::order::KnownOrder;
 use domain::{
-    AppKey, Event, Link, LogisticsId, Nonce, OrderFacts, OrderId, OrderReport, Outcome, Package, TradeFacts, TradeKey,
-    TradeReport, TradeStatuses, UnixMillis,
+    AppKey, Event, Link, LogisticsId, Nonce, OrderFacts, OrderId, OrderReport, Outcome, Package, PaymentFacts,
+    PaymentKey, Placed, Recorded, ReferenceRates, Refund, RefundTotals, TradeFacts, TradeKey, TradeReport,
+    TradeStatuses, UnixMillis,
 };
 use protocols::VerifiedEvent;
+use protocols::gateway::paypal::CertificateUrl;
+use protocols::gateway::{PublicKey, VerifiedPayment};
 
 use crate::clock::Clock;
 use crate::error::{Cause, Certainty, PortError};
-use crate::ports::{Claim, EventQueue, Nonces, OrderStore, Quarantine, Quarantined, SecretsSource, TradeStore};
+use crate::ports::{
+    CertificateSource, Claim, EventQueue, Ledger, Nonces, OrderBook, OrderStore, Quarantine, Quarantined, RateSource,
+    Refunded, SecretsSource, TradeStore,
+};
 use crate::secrets::Secrets;
 
 /// State that several handles share.
@@ -69,6 +75,144 @@ impl OrderStore for MemoryOrders {
         let orders = self.0.lock();
         let known = orders.iter().map(|(id, facts)| KnownOrder { id: id.clone(), facts: facts.clone() });
         Ok(known.take(items_max).collect())
+    }
+}
+
+impl OrderBook for MemoryOrders {
+    async fn place(&self, order: &OrderId, placed: &Placed) -> Result<Option<Placed>, PortError> {
+        let mut orders = self.0.lock();
+        let kept = &mut orders.entry(order.clone()).or_default().placed;
+        if kept.is_none() {
+            *kept = Some(placed.clone());
+            return Ok(None);
+        }
+        Ok(kept.clone())
+    }
+
+    async fn refund(&self, order: &OrderId, refund: &Refund, before: RefundTotals) -> Result<Refunded, PortError> {
+        let mut orders = self.0.lock();
+        let facts = orders.entry(order.clone()).or_default();
+        if let Some(kept) = facts.refunds.get(&refund.id) {
+            return Ok(Refunded::Kept(Box::new(kept.clone())));
+        }
+        if facts.refund_totals.count != before.count {
+            return Ok(Refunded::Moved);
+        }
+        facts.refund_totals = before.with(refund);
+        facts.refunds.insert(refund.id.clone(), refund.clone());
+        Ok(Refunded::Granted)
+    }
+}
+
+impl MemoryOrders {
+    /// Loses the rate of an order, as damaged data does.
+    pub fn lose_rate(&self, order: &OrderId) {
+        let mut orders = self.0.lock();
+        if let Some(placed) = orders.get_mut(order).and_then(|facts| facts.placed.as_mut()) {
+            placed.rate = None;
+        }
+    }
+}
+
+/// The ledger in memory.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryLedger(Shared<BTreeMap<PaymentKey, PaymentFacts>>);
+
+impl MemoryLedger {
+    /// Everything that is kept.
+    pub fn all(&self) -> BTreeMap<PaymentKey, PaymentFacts> {
+        self.0.lock().clone()
+    }
+}
+
+impl Ledger for MemoryLedger {
+    async fn record(&self, payment: &VerifiedPayment) -> Result<Recorded, PortError> {
+        let event = payment.event();
+        let mut payments = self.0.lock();
+        let facts = payments.entry(event.payment.clone()).or_default();
+        let is_same =
+            |kept: &&domain::PaymentEvent| (kept.kind, &kept.transaction_id) == (event.kind, &event.transaction_id);
+        let Some(kept) = facts.entries.iter().find(is_same) else {
+            facts.entries.push(event.clone());
+            return Ok(Recorded::Applied);
+        };
+        let recorded = event.compare(kept);
+        let is_kept = facts.conflicts.iter().filter(is_same).any(|kept| kept.fingerprint() == event.fingerprint());
+        if recorded == Recorded::Conflict && !is_kept {
+            facts.conflicts.push(event.clone());
+        }
+        Ok(recorded)
+    }
+
+    async fn read(&self, payment: &PaymentKey) -> Result<PaymentFacts, PortError> {
+        Ok(self.0.lock().get(payment).cloned().unwrap_or_default())
+    }
+
+    async fn payments_of(&self, order: &OrderId) -> Result<Vec<PaymentKey>, PortError> {
+        let payments = self.0.lock();
+        let names = |facts: &PaymentFacts| {
+            facts.entries.iter().chain(&facts.conflicts).any(|event| event.order.as_ref() == Some(order))
+        };
+        Ok(payments.iter().filter(|(_, facts)| names(facts)).map(|(key, _)| key.clone()).collect())
+    }
+
+    async fn list(&self, items_max: usize) -> Result<BTreeMap<PaymentKey, PaymentFacts>, PortError> {
+        Ok(self.0.lock().iter().take(items_max).map(|(key, facts)| (key.clone(), facts.clone())).collect())
+    }
+}
+
+/// Reference rates in memory. Counts its readings.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryRates(Shared<(Option<ReferenceRates>, usize)>);
+
+impl MemoryRates {
+    /// Publishes these rates.
+    pub fn new(rates: ReferenceRates) -> Self {
+        let published = Self::default();
+        published.set(Some(rates));
+        published
+    }
+
+    /// Publishes other rates from now on, or none.
+    pub fn set(&self, rates: Option<ReferenceRates>) {
+        self.0.lock().0 = rates;
+    }
+
+    /// How often they were fetched.
+    pub fn readings(&self) -> usize {
+        self.0.lock().1
+    }
+}
+
+impl RateSource for MemoryRates {
+    async fn rates(&self) -> Result<ReferenceRates, PortError> {
+        let mut published = self.0.lock();
+        published.1 += 1;
+        published.0.clone().ok_or(PortError::new("rates.rates", Cause::Away, Certainty::Determinate))
+    }
+}
+
+/// Certificates in memory, by URL. Counts its readings.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryCertificates(Shared<(HashMap<String, PublicKey>, usize)>);
+
+impl MemoryCertificates {
+    /// Publishes a key at a URL.
+    pub fn publish(&self, url: &str, key: PublicKey) {
+        self.0.lock().0.insert(url.to_owned(), key);
+    }
+
+    /// How often one was asked for.
+    pub fn readings(&self) -> usize {
+        self.0.lock().1
+    }
+}
+
+impl CertificateSource for MemoryCertificates {
+    async fn key(&self, url: &CertificateUrl) -> Result<Option<PublicKey>, PortError> {
+        let mut published = self.0.lock();
+        published.1 += 1;
+        Ok(published.0.get(url.as_str()).cloned())
     }
 }
 

@@ -17,16 +17,22 @@ impl PublicKey {
         if let Ok(key) = SubjectPublicKeyInfoDer::from_pem_slice(text.as_bytes()) {
             return Some(Self(key.to_vec()));
         }
-        if let Ok(certificate) = CertificateDer::from_pem_slice(text.as_bytes()) {
-            let certificate = webpki::EndEntityCert::try_from(&certificate).ok()?;
-            return Some(Self(certificate.subject_public_key_info().to_vec()));
+        if let Some(key) = Self::from_certificate(text) {
+            return Some(key);
         }
         let bare: String = text.chars().filter(|char| !char.is_ascii_whitespace()).collect();
         BASE64_STANDARD.decode(bare).ok().filter(|der| !der.is_empty()).map(Self)
     }
 
+    /// From PEM that holds certificates: the key of the first one. `None` for anything else.
+    pub fn from_certificate(text: &str) -> Option<Self> {
+        let certificate = CertificateDer::from_pem_slice(text.as_bytes()).ok()?;
+        let certificate = webpki::EndEntityCert::try_from(&certificate).ok()?;
+        Some(Self(certificate.subject_public_key_info().to_vec()))
+    }
+
     /// Whether it made this signature over this message.
-    pub(super) fn made(&self, signature: &[u8], message: &[u8]) -> bool {
+    pub fn made(&self, signature: &[u8], message: &[u8]) -> bool {
         UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &self.0).verify(message, signature).is_ok()
     }
 }

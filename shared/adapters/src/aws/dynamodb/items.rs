@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::id::InvalidText;
-use domain::{MessageId, UnixMillis};
+use domain::{Currency, MessageId, Money, UnixMillis};
 
 use super::super::error::classify;
 use super::cell::{Item, number, string};
@@ -45,6 +45,26 @@ pub(super) async fn pages(operation: &'static str, query: QueryFluentBuilder) ->
     Err(PortError::unreadable(operation))
 }
 
+/// Items of a whole table, up to about `items_max`.
+pub(super) async fn items(
+    client: &Client,
+    operation: &'static str,
+    table: &str,
+    items_max: usize,
+) -> Result<Vec<Item>, PortError> {
+    let mut items = Vec::new();
+    let mut after: Option<Item> = None;
+    loop {
+        let call = client.scan().table_name(table).set_exclusive_start_key(after);
+        let page = call.send().await.map_err(|error| classify(operation, error))?;
+        items.extend(page.items.unwrap_or_default());
+        after = page.last_evaluated_key;
+        if after.is_none() || items.len() >= items_max {
+            return Ok(items);
+        }
+    }
+}
+
 /// A string attribute that must be there.
 pub(super) fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
     item.get(name).and_then(string)
@@ -53,6 +73,16 @@ pub(super) fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
 /// A time attribute, where the fact is there.
 pub(super) fn time(item: &Item, name: &str) -> Option<UnixMillis> {
     item.get(name).and_then(number)
+}
+
+/// A whole number.
+pub(super) fn integer<T: std::str::FromStr>(item: &Item, name: &str) -> Option<T> {
+    item.get(name)?.as_n().ok()?.parse().ok()
+}
+
+/// An amount: its minor units and its currency.
+pub(super) fn money(item: &Item, minor: &str, currency: &str) -> Option<Money> {
+    Money::new(integer(item, minor)?, Currency::from_code(text(item, currency)?).ok()?).ok()
 }
 
 /// A checked text of an attribute.

@@ -1,11 +1,14 @@
 //! The facts on DynamoDB, by the items table of ARCHITECTURE.md.
 
+mod book;
 mod cell;
 mod items;
+mod ledger;
 mod nonces;
 mod orders;
 mod trades;
 
+pub use ledger::DynamoLedger;
 pub use nonces::DynamoNonces;
 pub use orders::DynamoOrders;
 pub use trades::DynamoTrades;

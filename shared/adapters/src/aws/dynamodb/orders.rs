@@ -1,5 +1,5 @@
-//! The orders table: `status` items, and `trade#<marketplace>#<shop>#<trade_id>` links with the sparse
-//! index `by_trade`.
+//! The orders table as its outsiders write it: `status` items, and `trade#<marketplace>#<shop>#<trade_id>` links with
+//! the sparse index `by_trade`. What the shop itself writes is in `book.rs`.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,9 @@ use aws_types::SdkConfig;
 use domain::order::KnownOrder;
 use domain::{EventId, Link, OrderFacts, OrderId, OrderReport, Origin, Outcome, ReportedStatus, SourceName, TradeKey};
 
-use super::super::error::classify;
+use super::book;
 use super::cell::{Address, Cell, Item, Keep, take_in};
-use super::items::{pages, query, text, time};
+use super::items::{items, pages, query, text, time};
 use crate::error::PortError;
 use crate::ports::OrderStore;
 
@@ -30,8 +30,8 @@ const LIST: &str = "orders.list";
 /// The orders table.
 #[derive(Debug, Clone)]
 pub struct DynamoOrders {
-    client: Client,
-    table: String,
+    pub(super) client: Client,
+    pub(super) table: String,
 }
 
 impl DynamoOrders {
@@ -47,11 +47,11 @@ impl DynamoOrders {
 
 /// `source#event id`. No source has a `#`, and `#` sorts before all that a source has, so that the
 /// joined texts sort like the pairs.
-fn by_text(by: &Origin) -> String {
+pub(super) fn by_text(by: &Origin) -> String {
     format!("{}#{}", by.source, by.event_id)
 }
 
-fn by(text: &str) -> Option<Origin> {
+pub(super) fn by(text: &str) -> Option<Origin> {
     let (source, event_id) = text.split_once('#')?;
     Some(Origin { source: SourceName::new(source).ok()?, event_id: EventId::new(event_id).ok()? })
 }
@@ -78,6 +78,8 @@ fn read_item(item: &Item, facts: &mut OrderFacts) -> Option<()> {
     } else if let Some(trade) = sk.strip_prefix(TRADE_PREFIX) {
         let (at, by) = (time(item, "at_linked")?, by(text(item, "by_linked")?)?);
         facts.link(Link { trade: trade.parse().ok()?, at, by });
+    } else {
+        book::read_item(sk, item, facts)?;
     }
     Some(())
 }
@@ -120,22 +122,12 @@ impl OrderStore for DynamoOrders {
 
     async fn list(&self, items_max: usize) -> Result<Vec<KnownOrder>, PortError> {
         let mut orders: BTreeMap<OrderId, OrderFacts> = BTreeMap::new();
-        let mut items_read = 0;
-        let mut after: Option<Item> = None;
-        loop {
-            let call = self.client.scan().table_name(&self.table).set_exclusive_start_key(after);
-            let page = call.send().await.map_err(|error| classify(LIST, error))?;
-            items_read += page.items().len();
-            for item in page.items() {
-                let order = text(item, "pk").and_then(|pk| OrderId::new(pk).ok());
-                let facts = orders.entry(order.ok_or(PortError::unreadable(LIST))?).or_default();
-                read_item(item, facts).ok_or(PortError::unreadable(LIST))?;
-            }
-            after = page.last_evaluated_key;
-            if after.is_none() || items_read >= items_max {
-                return Ok(orders.into_iter().map(|(id, facts)| KnownOrder { id, facts }).collect());
-            }
+        for item in items(&self.client, LIST, &self.table, items_max).await? {
+            let order = text(&item, "pk").and_then(|pk| OrderId::new(pk).ok());
+            let facts = orders.entry(order.ok_or(PortError::unreadable(LIST))?).or_default();
+            read_item(&item, facts).ok_or(PortError::unreadable(LIST))?;
         }
+        Ok(orders.into_iter().map(|(id, facts)| KnownOrder { id, facts }).collect())
     }
 }
 

@@ -1,0 +1,82 @@
+//! Refunds: granted by the pinned rate, within what was paid, and never by the rate of the day.
+
+use std::time::Duration;
+
+use adapters::ports::{Ledger, OrderBook, OrderStore, Refunded, TradeStore, read_order};
+use adapters::{Certainty, PortError, error::Cause};
+use domain::payment::settle;
+use domain::refund::grant;
+use domain::{Money, NoRefund, OrderId, OrderKnowledge, Origin, Refund, RefundId, RefundState, Sums, UnixMillis};
+use lambda::http::{NotAnswered, Response};
+use protocols::{Refusal, orders_api};
+
+/// How often a refund is decided anew because others of its order were granted meanwhile. Each time one of those
+/// that compete is granted; who is overtaken more often is asked to try again.
+const ROUNDS_MAX: u64 = 20;
+/// The wait before the next round grows by this, in milliseconds.
+const ROUND_WAIT_MS: u64 = 5;
+
+/// Grants a refund: 201. The same again is 200, another amount under its id 409.
+pub(crate) async fn refund(
+    order: OrderId,
+    (id, asked): (RefundId, Money),
+    now: UnixMillis,
+    by: Origin,
+    (orders, trades, ledger): (&(impl OrderStore + OrderBook), &impl TradeStore, &impl Ledger),
+) -> Result<Response, NotAnswered> {
+    for round in 0..ROUNDS_MAX {
+        let known = read_order(orders, trades, ledger, &order).await?.ok_or(Refusal::Unknown("order"))?;
+        let sums = settle(&order, known.order.placed.as_ref(), &known.payments).sums;
+        if let Some(kept) = known.order.refunds.get(&id) {
+            return repeated(order, kept.clone(), asked, sums);
+        }
+        let refund = decide(&known, sums, (id.clone(), asked), now, &by)?;
+        match orders.refund(&order, &refund, known.order.refund_totals).await? {
+            Refunded::Granted => return Ok(answer(201, order, refund, RefundState::Requested)),
+            Refunded::Kept(kept) => return repeated(order, *kept, asked, sums),
+            Refunded::Moved => tokio::time::sleep(Duration::from_millis(round * ROUND_WAIT_MS)).await,
+        }
+    }
+    Err(PortError::new("orders.refund", Cause::Contended, Certainty::Determinate).into())
+}
+
+/// The refund by what is known now.
+fn decide(
+    known: &OrderKnowledge,
+    sums: Sums,
+    (id, asked): (RefundId, Money),
+    at: UnixMillis,
+    by: &Origin,
+) -> Result<Refund, Refusal> {
+    let placed = known.order.placed.as_ref().ok_or(Refusal::Conflict("nobody created this order"))?;
+    let totals = known.order.refund_totals;
+    let granted = grant(placed, totals, sums, asked).map_err(refusal)?;
+    let charged_through_minor = totals.charged_minor.saturating_add(granted.charged.minor());
+    let (priced, charged) = (granted.priced, granted.charged);
+    Ok(Refund { id, asked, priced, charged, charged_through_minor, at, by: by.clone() })
+}
+
+/// A refund of this id was granted before.
+fn repeated(order: OrderId, kept: Refund, asked: Money, sums: Sums) -> Result<Response, NotAnswered> {
+    if kept.asked != asked {
+        return Err(Refusal::Conflict("a refund of this id was granted for another amount").into());
+    }
+    let state = kept.state(sums);
+    Ok(answer(200, order, kept, state))
+}
+
+fn answer(status: u16, order: OrderId, refund: Refund, state: RefundState) -> Response {
+    Response::json(status, &orders_api::refund(order, refund, state))
+}
+
+const fn refusal(no_refund: NoRefund) -> Refusal {
+    match no_refund {
+        NoRefund::NoRateRecord => {
+            Refusal::Damaged("the order has no record of its rate, and no other rate may be used")
+        }
+        NoRefund::Currency => Refusal::Impossible("the refund is in neither currency of the order"),
+        NoRefund::Nothing => Refusal::Impossible("the refund comes to nothing in the charge currency"),
+        NoRefund::BeyondPaid => Refusal::Impossible("the refund is more than what was paid and is not refunded yet"),
+        NoRefund::Amount(invalid) => orders_api::impossible(invalid),
+    }
+}

@@ -1,0 +1,153 @@
+//! The payments table: `<kind>#<transaction_id>` entries under `gateway#payment_id`, and
+//! `conflict#<kind>#<transaction_id>#<fingerprint>` beside them; the sparse index `by_order`.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_types::SdkConfig;
+use domain::{MovementKind, OrderId, PaymentEvent, PaymentFacts, PaymentKey, Recorded, TransactionId};
+use protocols::gateway::VerifiedPayment;
+
+use super::super::error::classify;
+use super::cell::Item;
+use super::items::{items, money, pages, query, text, time};
+use crate::error::PortError;
+use crate::ports::Ledger;
+
+const CONFLICT_PREFIX: &str = "conflict#";
+/// The hash key of the index `by_order`; only entries that name an order have it.
+const ORDER: &str = "order_id";
+
+const RECORD: &str = "ledger.record";
+const READ: &str = "ledger.read";
+const PAYMENTS_OF: &str = "ledger.payments_of";
+const LIST: &str = "ledger.list";
+
+/// The payments table.
+#[derive(Debug, Clone)]
+pub struct DynamoLedger {
+    client: Client,
+    table: String,
+}
+
+impl DynamoLedger {
+    /// The table of that name.
+    pub fn new(config: &SdkConfig, table: String) -> Self {
+        Self { client: Client::new(config), table }
+    }
+
+    /// Keeps a contradiction beside its entry. Doing it again changes nothing.
+    async fn keep_conflict(&self, event: &PaymentEvent) -> Result<(), PortError> {
+        let sk = format!("{CONFLICT_PREFIX}{}#{}", entry_key(event), event.fingerprint());
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item(event, sk)));
+        put.send().await.map(drop).map_err(|error| classify(RECORD, error))
+    }
+}
+
+fn entry_key(event: &PaymentEvent) -> String {
+    format!("{}#{}", event.kind.as_str(), event.transaction_id)
+}
+
+fn item(event: &PaymentEvent, sk: String) -> Item {
+    let string = |name: &str, value: String| (name.to_owned(), AttributeValue::S(value));
+    let number = |name: &str, value: i64| (name.to_owned(), AttributeValue::N(value.to_string()));
+    let fields = [
+        string("pk", event.payment.to_string()),
+        string("sk", sk),
+        number("minor", event.money.minor()),
+        string("currency", event.money.currency().code().to_owned()),
+        number("at", event.occurred_at.get()),
+        string("fingerprint", event.fingerprint()),
+    ];
+    let order = event.order.as_ref().map(|order| string(ORDER, order.to_string()));
+    fields.into_iter().chain(order).collect()
+}
+
+/// An entry or a conflict as it was written. `None` when it does not read so.
+fn read_event(item: &Item) -> Option<PaymentEvent> {
+    let sk = text(item, "sk")?;
+    let mut parts = sk.strip_prefix(CONFLICT_PREFIX).unwrap_or(sk).splitn(3, '#');
+    let (kind, transaction_id) = (parts.next()?, parts.next()?);
+    let order = match text(item, ORDER) {
+        Some(order) => Some(OrderId::new(order).ok()?),
+        None => None,
+    };
+    Some(PaymentEvent {
+        payment: text(item, "pk")?.parse().ok()?,
+        transaction_id: TransactionId::new(transaction_id).ok()?,
+        kind: MovementKind::from_name(kind)?,
+        order,
+        money: money(item, "minor", "currency")?,
+        occurred_at: time(item, "at")?,
+    })
+}
+
+/// Takes an item into the facts of its payment.
+fn take(item: &Item, facts: &mut PaymentFacts) -> Option<()> {
+    let event = read_event(item)?;
+    let is_conflict = text(item, "sk")?.starts_with(CONFLICT_PREFIX);
+    if is_conflict {
+        facts.conflicts.push(event)
+    } else {
+        facts.entries.push(event)
+    }
+    Some(())
+}
+
+impl Ledger for DynamoLedger {
+    async fn record(&self, payment: &VerifiedPayment) -> Result<Recorded, PortError> {
+        let event = payment.event();
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item(event, entry_key(event))))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = put.send().await else { return Ok(Recorded::Applied) };
+        let kept = match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(lost)) => lost.item().and_then(read_event),
+            _ => return Err(classify(RECORD, error)),
+        };
+        let recorded = event.compare(&kept.ok_or(PortError::unreadable(RECORD))?);
+        if recorded == Recorded::Conflict {
+            self.keep_conflict(event).await?;
+        }
+        Ok(recorded)
+    }
+
+    async fn read(&self, payment: &PaymentKey) -> Result<PaymentFacts, PortError> {
+        let mut facts = PaymentFacts::default();
+        for item in query(&self.client, READ, &self.table, &payment.to_string()).await? {
+            take(&item, &mut facts).ok_or(PortError::unreadable(READ))?;
+        }
+        Ok(facts)
+    }
+
+    async fn payments_of(&self, order: &OrderId) -> Result<Vec<PaymentKey>, PortError> {
+        let by_order = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("by_order")
+            .key_condition_expression("order_id = :order_id")
+            .expression_attribute_values(":order_id", AttributeValue::S(order.to_string()));
+        let entries = pages(PAYMENTS_OF, by_order).await?;
+        let payments: Option<Vec<PaymentKey>> = entries.iter().map(|item| text(item, "pk")?.parse().ok()).collect();
+        let mut payments = payments.ok_or(PortError::unreadable(PAYMENTS_OF))?;
+        payments.sort();
+        payments.dedup();
+        Ok(payments)
+    }
+
+    async fn list(&self, items_max: usize) -> Result<BTreeMap<PaymentKey, PaymentFacts>, PortError> {
+        let mut payments: BTreeMap<PaymentKey, PaymentFacts> = BTreeMap::new();
+        for item in items(&self.client, LIST, &self.table, items_max).await? {
+            let payment = text(&item, "pk").and_then(|pk| pk.parse().ok()).ok_or(PortError::unreadable(LIST))?;
+            take(&item, payments.entry(payment).or_default()).ok_or(PortError::unreadable(LIST))?;
+        }
+        Ok(payments)
+    }
+}

@@ -1,0 +1,84 @@
+//! What is fetched from the open web: reference rates, PayPal's certificates. One client for both, made when it is
+//! first needed, because most invocations need none.
+//!
+//! Invariant: an answer is read up to a named size, within a named time, and no redirect is followed.
+
+mod certificates;
+mod rates;
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use reqwest::{Certificate, Client, StatusCode, redirect};
+
+pub use certificates::PaypalCertificates;
+pub use rates::{EcbRates, InvalidRatesUrl};
+
+use crate::error::{Cause, Certainty, PortError};
+
+/// A whole download, in milliseconds. Rates and certificates have a few KiB; a function that waits has 10 s in all.
+const DOWNLOAD_MS_MAX: u64 = 4_000;
+/// Opening a connection, TLS included, in milliseconds.
+const CONNECT_MS_MAX: u64 = 2_000;
+
+/// The client, once it was needed.
+#[derive(Debug, Default)]
+struct Web(OnceLock<Client>);
+
+impl Web {
+    fn client(&self) -> Result<&Client, reqwest::Error> {
+        match self.0.get() {
+            Some(client) => Ok(client),
+            None => {
+                let client = connect()?;
+                Ok(self.0.get_or_init(|| client))
+            }
+        }
+    }
+
+    /// What is at a URL, at most so many bytes. `Ok(None)` when nothing is there (404, 410).
+    async fn download(
+        &self,
+        operation: &'static str,
+        url: &str,
+        bytes_max: usize,
+    ) -> Result<Option<Vec<u8>>, PortError> {
+        let away = |error: reqwest::Error| PortError {
+            operation,
+            cause: Cause::Away,
+            certainty: Certainty::Determinate,
+            source: Some(Box::new(error.without_url())),
+        };
+        let mut answer = self.client().map_err(away)?.get(url).send().await.map_err(away)?;
+        match answer.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND | StatusCode::GONE => return Ok(None),
+            StatusCode::TOO_MANY_REQUESTS => {
+                return Err(PortError::new(operation, Cause::Throttled, Certainty::Determinate));
+            }
+            _ => return Err(PortError::new(operation, Cause::Away, Certainty::Determinate)),
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(away)? {
+            body.extend_from_slice(&chunk);
+            if body.len() > bytes_max {
+                return Err(PortError::unreadable(operation));
+            }
+        }
+        Ok(Some(body))
+    }
+}
+
+/// A client that trusts the web's roots, which are compiled in, and follows nobody elsewhere.
+fn connect() -> reqwest::Result<Client> {
+    let roots: reqwest::Result<Vec<Certificate>> =
+        webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(|root| Certificate::from_der(root)).collect();
+    Client::builder()
+        .tls_certs_only(roots?)
+        .redirect(redirect::Policy::none())
+        .connect_timeout(Duration::from_millis(CONNECT_MS_MAX))
+        .timeout(Duration::from_millis(DOWNLOAD_MS_MAX))
+        .no_proxy()
+        .user_agent(concat!("sampan/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
