@@ -16,6 +16,7 @@
 mod support;
 
 mod batches;
+mod creation;
 mod faults;
 mod hostile;
 mod joins;

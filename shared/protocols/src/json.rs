@@ -40,6 +40,15 @@ impl<'de> Deserialize<'de> for NumberOrText {
     }
 }
 
+/// The name of a type as a sender wrote it. It is logged, so it must not be a way to write what one likes into the log.
+pub(crate) fn loggable(kind: impl Into<String>) -> String {
+    const KIND_BYTES_MAX: usize = 64;
+    let kind = kind.into();
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let is_short = (1..=KIND_BYTES_MAX).contains(&kind.len());
+    if is_short && kind.bytes().all(is_name) { kind } else { "unnamed".to_owned() }
+}
+
 /// A JSON object. What serde derives also takes a list of the fields in turn, and no sender means that.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Object<T>(pub(crate) T);
@@ -102,6 +111,17 @@ mod tests {
         }
         assert_eq!(object::<Pair>(r#"{"a":1}"#).map(|pair| pair.a).ok(), Some(1));
         assert!(object::<Pair>("[1]").is_err() && object::<Pair>("1").is_err() && object::<Pair>("null").is_err());
+    }
+
+    #[test]
+    fn what_is_logged_of_a_type_is_a_short_plain_name() {
+        let longest = "k".repeat(64);
+        for kind in ["order.status", "PAYMENT.CAPTURE.COMPLETED", "TRADE_CLOSED", "a-b", longest.as_str()] {
+            assert_eq!(loggable(kind), kind);
+        }
+        for kind in ["", "a b", "a\nb", "a\"b", "\u{e9}", "a/b", &format!("{longest}k")] {
+            assert_eq!(loggable(kind), "unnamed", "{kind}");
+        }
     }
 
     #[test]

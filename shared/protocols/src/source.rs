@@ -90,7 +90,7 @@ pub fn read(body: &[u8]) -> Result<SourceEvent, Refusal> {
         }
         Some(kind) => {
             let at = body.timestamp.map(|raw| time(Some(raw))).transpose()?;
-            return Ok(SourceEvent::Other { kind: loggable(kind), at });
+            return Ok(SourceEvent::Other { kind: json::loggable(kind), at });
         }
     };
     let order = OrderId::new(text(order_id, "order_id is missing or not a text")?)
@@ -112,11 +112,4 @@ fn time(raw: Option<&RawValue>) -> Result<UnixMillis, Refusal> {
         Timestamp::Text(text) => UnixMillis::from_rfc3339(&text).ok(),
     });
     at.ok_or(Refusal::Malformed("timestamp is missing or not a time"))
-}
-
-/// A type name is logged, so it must not be a way to write what one likes into the log.
-fn loggable(kind: String) -> String {
-    const KIND_BYTES_MAX: usize = 64;
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    if kind.len() <= KIND_BYTES_MAX && kind.bytes().all(is_name) { kind } else { "unnamed".to_owned() }
 }

@@ -7,6 +7,7 @@ pub mod adyen;
 pub mod airwallex;
 pub mod alipay;
 pub mod paypal;
+mod reading;
 mod rsa;
 pub mod stripe;
 pub mod wechatpay;
@@ -131,9 +132,14 @@ impl Callback<Unverified> {
 }
 
 impl Unverified {
-    /// A header by its name in lower case.
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    /// The one header of a name in lower case. Of two, nobody could say which one the gateway meant.
+    fn header(&self, name: &str) -> Result<&str, Refusal> {
+        let mut values = self.headers.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        match (values.next(), values.next()) {
+            (Some(""), None) | (None, _) => Err(Refusal::SignatureMissing),
+            (Some(value), None) => Ok(value),
+            (Some(_), Some(_)) => Err(Refusal::SignatureInvalid),
+        }
     }
 }
 
