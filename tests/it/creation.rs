@@ -54,7 +54,7 @@ async fn an_order_is_created_with_its_rate_in_one_write() {
             "history": [{"status": "PENDING", "at": "2026-11-21T08:00:00.000Z", "source": "shopfront", "event_id": "n0"}],
             "flags": [],
             "payment": {"currency": "EUR", "due_minor": 10_230, "paid_minor": 0, "refunded_minor": 0, "state": "unpaid"},
-            "exchange_rate": {"from": "JPY", "to": "EUR", "rate": "0.006200012400025", "source": "ECB 2026-11-20",
+            "exchange_rate": {"from": "JPY", "to": "EUR", "rate": "0.0062000124000248", "source": "ECB 2026-11-20",
                               "captured_at": "2026-11-21T08:00:00.000Z"},
             "trades": []
         })
@@ -104,7 +104,8 @@ async fn without_a_rate_there_is_no_order() {
 async fn an_order_in_one_currency_needs_no_rate_source() {
     let shop = Shop::new();
     shop.rates.set(None);
-    let (status, order) = answered(&shop, create(&shop, &with(incident("A-1"), &[("/charge_currency", json!("JPY"))]))).await;
+    let (status, order) =
+        answered(&shop, create(&shop, &with(incident("A-1"), &[("/charge_currency", json!("JPY"))]))).await;
     let rate = &order["exchange_rate"];
     assert_eq!((status, order["payment"]["due_minor"].as_i64()), (201, Some(16_500)));
     assert_eq!((rate["rate"].as_str(), rate["source"].as_str()), (Some("1"), Some("identity 2026-11-21")));
@@ -136,7 +137,7 @@ async fn a_quote_tells_amount_rate_source_and_time() {
     assert_eq!(
         quote,
         json!({"amount_minor": 16_500, "converted_minor": 10_230, "from": "JPY", "to": "EUR",
-               "rate": "0.006200012400025", "source": "ECB 2026-11-20", "captured_at": "2026-11-21T08:00:00.000Z"})
+               "rate": "0.0062000124000248", "source": "ECB 2026-11-20", "captured_at": "2026-11-21T08:00:00.000Z"})
     );
 }
 
@@ -144,7 +145,7 @@ async fn a_quote_tells_amount_rate_source_and_time() {
 async fn an_order_whose_rate_moved_more_than_two_per_cent_since_its_quote_is_refused_with_the_new_one() {
     // 0.0062000124 is the rate: 2 % above 0.0060784435, and just over 2 % above 0.0060784434.
     for (shown, status) in [
-        ("0.006200012400025", 201),
+        ("0.0062000124000248", 201),
         ("0.0061", 201),
         ("0.0063", 201),
         ("0.0060784436", 201),
@@ -160,7 +161,7 @@ async fn an_order_whose_rate_moved_more_than_two_per_cent_since_its_quote_is_ref
         assert_eq!(shop.orders.all().is_empty(), status == 409);
         if status == 409 {
             assert_eq!(answer.1["error"]["code"], "rate_moved");
-            assert_eq!(answer.1["quote"]["rate"], "0.006200012400025");
+            assert_eq!(answer.1["quote"]["rate"], "0.0062000124000248");
             assert_eq!(answer.1["quote"]["converted_minor"], 10_230);
         }
     }
