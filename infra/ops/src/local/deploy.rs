@@ -21,15 +21,27 @@ fn bucket(stack: &str) -> String {
     format!("{stack}-code")
 }
 
+/// The emulator's S3, which has one host for all buckets.
+pub(super) fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
+    let settings = aws_sdk_s3::config::Builder::from(config).force_path_style(true).build();
+    aws_sdk_s3::Client::from_conf(settings)
+}
+
+/// Creates a bucket that is not there yet.
+pub(super) async fn make_bucket(client: &aws_sdk_s3::Client, bucket: &str) -> anyhow::Result<()> {
+    if client.head_bucket().bucket(bucket).send().await.is_err() {
+        let create = client.create_bucket().bucket(bucket).send().await;
+        create.with_context(|| format!("cannot create the bucket {bucket}"))?;
+    }
+    Ok(())
+}
+
 /// Uploads the zips that are not there yet, and checks that each arrived whole: the emulator creates a
 /// function also from a zip that is missing.
 pub(super) async fn upload(config: &SdkConfig, stack: &str, packages: &[Package]) -> anyhow::Result<()> {
-    let settings = aws_sdk_s3::config::Builder::from(config).force_path_style(true).build();
-    let client = aws_sdk_s3::Client::from_conf(settings);
+    let client = s3(config);
     let bucket = bucket(stack);
-    if client.head_bucket().bucket(&bucket).send().await.is_err() {
-        client.create_bucket().bucket(&bucket).send().await.context("cannot create the bucket for code")?;
-    }
+    make_bucket(&client, &bucket).await?;
     let mut uploaded = 0;
     for package in packages {
         if is_there(&client, &bucket, package).await {
@@ -53,10 +65,16 @@ async fn is_there(client: &aws_sdk_s3::Client, bucket: &str, package: &Package) 
     length.and_then(|length| usize::try_from(length).ok()) == Some(package.zip.len())
 }
 
-/// The template's parameters: the code, what is different on a machine without TLS, and what was chosen.
-pub(super) fn parameters(stack: &str, packages: &[Package], chosen: &[String]) -> anyhow::Result<Vec<Parameter>> {
+/// The template's parameters: the code, the rates, what is different on a machine without TLS, and what was chosen.
+pub(super) fn parameters(
+    stack: &str,
+    packages: &[Package],
+    rates_url: String,
+    chosen: &[String],
+) -> anyhow::Result<Vec<Parameter>> {
     let fixed = [
         ("CodeBucket", bucket(stack)),
+        ("RatesUrl", rates_url),
         ("RequireTls", "false".to_owned()),
         // The emulator runs the functions as programs of this machine.
         ("Architecture", if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }.to_owned()),
@@ -157,8 +175,7 @@ mod tests {
     #[test]
     fn a_parameter_is_one_that_the_template_has() {
         let template = include_str!("../../../template.yaml");
-        for (name, is_one) in
-            [("CodeBucket", true), ("LogRetentionDays", true), ("Orders", false), ("logRetentionDays", false)]
+        for (name, is_one) in [("CodeBucket", true), ("RatesUrl", true), ("Orders", false), ("logRetentionDays", false)]
         {
             assert_eq!(has_parameter(template, name), is_one, "{name}");
         }

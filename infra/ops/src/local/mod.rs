@@ -6,6 +6,7 @@
 mod deploy;
 mod emulator;
 mod package;
+mod rates;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -22,9 +23,10 @@ use crate::table::step;
 pub use emulator::Emulator;
 
 /// The functions of the stack: folder, and the template's parameter for the key of its zip.
-pub const FUNCTIONS: [(&str, &str); 3] = [
+pub const FUNCTIONS: [(&str, &str); 4] = [
     ("webhook-intake", "WebhookIntakeCodeKey"),
     ("status-writer", "StatusWriterCodeKey"),
+    ("payment-callback", "PaymentCallbackCodeKey"),
     ("orders-api", "OrdersApiCodeKey"),
 ];
 
@@ -44,6 +46,9 @@ pub struct Options {
     /// The secrets document
     #[arg(long, env = "SAMPAN_SECRETS", value_name = "FILE", default_value = "infra/local/secrets.json")]
     pub secrets: PathBuf,
+    /// Where exchange rates are fetched, in the ECB's format [default: examples of the repository, as of today]
+    #[arg(long, env = "SAMPAN_RATES_URL", value_name = "URL")]
+    pub rates_url: Option<String>,
     /// A parameter of the template, as NAME=VALUE; may be given several times, or with commas
     #[arg(long = "parameter", env = "SAMPAN_PARAMETERS", value_name = "NAME=VALUE", value_delimiter = ',')]
     pub parameters: Vec<String>,
@@ -59,11 +64,13 @@ pub struct Options {
 }
 
 impl Options {
-    /// A stack of its own for tests: a free port, the repository's secrets, the functions that were built.
+    /// A stack of its own for tests: a free port, the repository's secrets and example rates, the functions that
+    /// were built.
     pub fn isolated(root: &Path, directory: PathBuf) -> Self {
         Self {
             port: Some(0),
             secrets: root.join("infra/local/secrets.json"),
+            rates_url: None,
             parameters: Vec::new(),
             directory,
             root: root.to_owned(),
@@ -114,7 +121,9 @@ pub async fn up(options: &Options) -> anyhow::Result<Running> {
     let settings = local_settings(emulator.url(), REGION);
     let config = connect(settings.clone());
     deploy::upload(&config, STACK_NAME, &packages).await?;
-    let parameters = deploy::parameters(STACK_NAME, &packages, &options.parameters)?;
+    let chosen = options.rates_url.as_deref();
+    let rates_url = rates::url(&config, &emulator.url(), STACK_NAME, &options.root, chosen).await?;
+    let parameters = deploy::parameters(STACK_NAME, &packages, rates_url, &options.parameters)?;
     deploy::apply(&config, STACK_NAME, &options.root.join("infra/template.yaml"), parameters).await?;
     let stack = Stack::describe(&settings, STACK_NAME).await?;
     put_secrets(&config, &stack.secret_id, &secrets).await?;
