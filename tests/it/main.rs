@@ -22,5 +22,6 @@ mod hostile;
 mod joins;
 mod meaning;
 mod reading;
+mod refunds;
 mod signatures;
 mod twins;

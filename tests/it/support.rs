@@ -20,6 +20,7 @@ pub const APP_SECRET: &str = "test_app_secret_0123456789abcdef";
 pub const WAREHOUSE_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 pub const SCANNER_SECRET: &str = "scanner-secret-0123456789";
 pub const CLIENT_SECRET: &str = "client-secret-0123456789";
+pub const STRIPE_SECRET: &str = "whsec_stripe_0123456789";
 
 /// 2026-11-21T08:00:00Z, where the shop's clock starts.
 pub const NOW: i64 = 1_795_248_000_000;
@@ -35,6 +36,7 @@ pub fn secrets() -> Secrets {
             "marketplaces": {"1688": {"demo": {"app_key": "1", "app_secrets": [APP_SECRET]}}},
             "sources": {"warehouse": {"scheme": "standard-webhooks", "secrets": [WAREHOUSE_SECRET]},
                         "scanner": {"scheme": "hmac-sha256", "secrets": [SCANNER_SECRET]}},
+            "gateways": {"stripe": {"signing_secrets": [STRIPE_SECRET]}},
             "clients": {"shopfront": {"secrets": [CLIENT_SECRET]}}
         })
         .to_string(),
@@ -236,6 +238,14 @@ pub fn client(method: &str, path: &str, nonce: &str, now: i64, body: &str) -> Re
     let headers =
         [("x-app-key", "shopfront"), ("x-timestamp", &timestamp), ("x-nonce", nonce), ("x-signature", &signature)];
     request(method, path, &headers, body)
+}
+
+/// An event that Stripe signed at `now`, about this object.
+pub fn stripe(kind: &str, now: i64, object: &serde_json::Value) -> Request {
+    let event = serde_json::json!({"id": "evt_1", "type": kind, "created": now / 1_000, "data": {"object": object}});
+    let body = event.to_string();
+    let signature = protocols::gateway::stripe::sign(&secret(STRIPE_SECRET), now / 1_000, body.as_bytes());
+    request("POST", "/payments/stripe", &[("stripe-signature", &signature)], body)
 }
 
 /// How many rounds a battery runs: in full under `make soak`, a share of it under `make test`.
