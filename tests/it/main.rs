@@ -19,6 +19,7 @@ mod batches;
 mod creation;
 mod faults;
 mod hostile;
+mod interleavings;
 mod joins;
 mod meaning;
 mod reading;
