@@ -22,6 +22,7 @@ mod hostile;
 mod interleavings;
 mod joins;
 mod meaning;
+mod money;
 mod reading;
 mod refunds;
 mod signatures;
