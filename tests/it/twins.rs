@@ -1,7 +1,7 @@
 //! The twins keep what the ports promise. The stack ring runs the same suites on the AWS implementations.
 
 use adapters::testing::{
-    MemoryEvents, MemoryNonces, MemoryOrders, MemoryQuarantine, MemorySecrets, MemoryTrades, conformance,
+    MemoryEvents, MemoryLedger, MemoryNonces, MemoryOrders, MemoryQuarantine, MemorySecrets, MemoryTrades, conformance,
 };
 use protocols::cloudevents;
 
@@ -10,6 +10,16 @@ use crate::support::secrets;
 #[tokio::test]
 async fn the_twin_of_the_orders_table_keeps_the_promises_of_its_port() {
     conformance::orders(&MemoryOrders::default(), "twin").await.unwrap();
+}
+
+#[tokio::test]
+async fn the_twin_of_the_order_book_keeps_the_promises_of_its_port() {
+    conformance::book(&MemoryOrders::default(), "twin").await.unwrap();
+}
+
+#[tokio::test]
+async fn the_twin_of_the_ledger_keeps_the_promises_of_its_port() {
+    conformance::ledger(&MemoryLedger::default(), "twin").await.unwrap();
 }
 
 #[tokio::test]

@@ -74,6 +74,8 @@ fn trials(context: Context) -> Vec<Trial> {
     vec![
         trial(context, "ports::the_orders_table_keeps_the_promises_of_its_port", ports::orders),
         trial(context, "ports::the_trades_table_keeps_the_promises_of_its_port", ports::trades),
+        trial(context, "ports::the_order_book_keeps_the_promises_of_its_port", ports::book),
+        trial(context, "ports::the_ledger_keeps_the_promises_of_its_port", ports::ledger),
         trial(context, "ports::the_nonces_table_keeps_the_promises_of_its_port", ports::nonces),
         trial(context, "ports::the_events_queue_keeps_the_promises_of_its_port", ports::events),
         trial(context, "ports::the_quarantine_keeps_the_promises_of_its_port", ports::quarantine),

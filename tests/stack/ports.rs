@@ -24,6 +24,14 @@ pub async fn trades(stage: Arc<Stage>) -> anyhow::Result<()> {
     conformance::trades(&stage.session.trades()?, &stage.run).await.map_err(|breach| anyhow!(breach))
 }
 
+pub async fn book(stage: Arc<Stage>) -> anyhow::Result<()> {
+    conformance::book(&stage.session.orders()?, &stage.run).await.map_err(|breach| anyhow!(breach))
+}
+
+pub async fn ledger(stage: Arc<Stage>) -> anyhow::Result<()> {
+    conformance::ledger(&stage.session.ledger()?, &stage.run).await.map_err(|breach| anyhow!(breach))
+}
+
 pub async fn nonces(stage: Arc<Stage>) -> anyhow::Result<()> {
     let table = stage.session.stack.table("nonces")?.to_owned();
     let nonces = DynamoNonces::new(&stage.session.config, table);

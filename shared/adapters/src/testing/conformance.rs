@@ -12,8 +12,8 @@ use domain::{
     UnixMillis, Waybill, WaybillReport,
 };
 
-use protocols::gateway::VerifiedPayment;
 use protocols::gateway::paypal::CertificateUrl;
+use protocols::gateway::{self, Callback, Item, VerifiedPayment, stripe};
 use protocols::{Channel, Content, Credentials, Delivery, VerifiedEvent, cloudevents};
 use secrecy::SecretString;
 
@@ -159,8 +159,29 @@ fn refund(id: &str, charged: i64, through: i64) -> Result<Refund, Box<dyn std::e
     })
 }
 
-/// The promises of [`Ledger`]. `sign` makes a movement one that a gateway signed.
-pub async fn ledger(ledger: &impl Ledger, run: &str, sign: impl Fn(&PaymentEvent) -> VerifiedPayment) -> Verdict {
+/// A capture or a refund as Stripe signs it.
+fn signed_payment(event: &PaymentEvent) -> Result<VerifiedPayment, Box<dyn std::error::Error + Send + Sync>> {
+    let object = serde_json::json!({
+        "id": if event.kind == MovementKind::Captured { event.payment.payment_id.as_str() } else { event.transaction_id.as_str() },
+        "payment_intent": event.payment.payment_id, "latest_charge": event.transaction_id, "status": "succeeded",
+        "amount": event.money.minor(), "currency": event.money.currency().code().to_ascii_lowercase(),
+        "metadata": {"order_id": event.order.as_ref().map(OrderId::as_str)},
+    });
+    let kind = if event.kind == MovementKind::Captured { "payment_intent.succeeded" } else { "refund.created" };
+    let (now, secret) = (event.occurred_at, SecretString::from("conformance"));
+    let body = serde_json::json!({"type": kind, "created": now.seconds(), "data": {"object": object}}).to_string();
+    let header = stripe::sign(&secret, now.seconds(), body.as_bytes());
+    let callback =
+        Callback::new(domain::Gateway::Stripe, vec![("stripe-signature".to_owned(), header)], body.into_bytes());
+    let credentials = gateway::Credentials::Stripe(stripe::Credentials { signing_secrets: vec![secret] });
+    match callback.verify(&credentials, None, now)?.read()?.pop() {
+        Some(Item::Movement(payment)) if payment.event() == event => Ok(payment),
+        other => Err(format!("{event:?} was read as {other:?}").into()),
+    }
+}
+
+/// The promises of [`Ledger`].
+pub async fn ledger(ledger: &impl Ledger, run: &str) -> Verdict {
     use Recorded::{Applied, Conflict, Duplicate};
     let (order, other) = (OrderId::new(format!("ledger-{run}"))?, OrderId::new(format!("ledger-other-{run}"))?);
     let payment: PaymentKey = format!("stripe#pi_{run}").parse()?;
@@ -181,7 +202,10 @@ pub async fn ledger(ledger: &impl Ledger, run: &str, sign: impl Fn(&PaymentEvent
         money: Money::new(30, Currency::EUR)?,
         ..captured.clone()
     };
-    let record = async |event: &PaymentEvent| ledger.record(&sign(event)).await;
+    let record = async |event: &PaymentEvent| {
+        let recorded = ledger.record(&signed_payment(event)?).await?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(recorded)
+    };
     expect("a movement without an order is applied", record(&refunded).await?, Applied)?;
     expect("and no order has it", ledger.payments_of(&order).await?, Vec::new())?;
     expect("a new movement is applied", record(&captured).await?, Applied)?;
