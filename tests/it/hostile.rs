@@ -9,13 +9,11 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use domain::{Event, OrderFacts, OrderId, TradeFacts, TradeKey};
 use lambda::http::{ApiEvent, BODY_BYTES_MAX, Request, Response};
-use proptest::prelude::Rng;
-use proptest::test_runner::{RngAlgorithm, TestRng};
 use protocols::ali1688::signature;
 use protocols::{cloudevents, flat_hmac, standard_webhooks};
 
 use crate::signatures::SAMPLES;
-use crate::support::{self, APP_SECRET, CLIENT_SECRET, NOW, SCANNER_SECRET, Shop, WAREHOUSE_SECRET, secret};
+use crate::support::{self, APP_SECRET, CLIENT_SECRET, Dice, NOW, SCANNER_SECRET, Shop, WAREHOUSE_SECRET, secret};
 
 /// What no log line and no answer may hold: persons and secrets, as they stand in the requests below. Each of
 /// a person has a character that no id may have, so that no mutation makes it the id of a thing.
@@ -33,21 +31,13 @@ const CANARIES: [&str; 8] = [
 /// The canaries as fields of a JSON object.
 const PERSON: &str = r#""toFullName":"Canary 金丝雀","toPhone":"139 0000 3712","address":{"line":"7 Aviary Lane"},"note":["tok!c4n4ry"]"#;
 
-/// Seeded choices.
-struct Dice(TestRng);
+/// Choices of bytes.
+trait ByteDice {
+    fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T;
+    fn stretch(&mut self, length: usize, bytes_max: usize) -> std::ops::Range<usize>;
+}
 
-impl Dice {
-    fn seeded(seed: u64) -> Self {
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&seed.to_le_bytes());
-        Self(TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
-    }
-
-    /// One of the numbers below `count`, 0 when there is none.
-    fn below(&mut self, count: usize) -> usize {
-        usize::try_from(self.0.next_u64() % u64::try_from(count.max(1)).unwrap()).unwrap()
-    }
-
+impl ByteDice for Dice {
     fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
         from[self.below(from.len())]
     }

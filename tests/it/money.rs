@@ -7,33 +7,24 @@ use domain::{
     Currency, Link, Money, MovementKind, NoRefund, OrderContent, OrderFacts, OrderId, OrderKnowledge, Origin,
     PaymentEvent, PaymentFacts, Placed, Rate, RateSource, RefundTotals, Sums, TransactionId, UnixMillis, view,
 };
-use proptest::prelude::Rng;
-use proptest::test_runner::{RngAlgorithm, TestRng};
 
-use crate::support::{rounds, seed};
+use crate::support::{Dice, rounds, seed};
 
 /// Currencies of every exponent that ISO 4217 has: 0, 2, 3 and 4 decimals.
 const CURRENCIES: [&str; 12] = ["JPY", "KRW", "VND", "EUR", "USD", "CNY", "IDR", "KWD", "BHD", "TND", "CLF", "UYW"];
 
-/// Seeded choices.
-struct Dice(TestRng);
+/// Choices of money.
+trait MoneyDice {
+    fn up_to(&mut self, max: i64) -> i64;
+    fn currency(&mut self) -> Currency;
+    fn rate(&mut self, from: Currency, to: Currency) -> Rate;
+}
 
-impl Dice {
-    fn seeded(seed: u64) -> Self {
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&seed.to_le_bytes());
-        Self(TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
-    }
-
+impl MoneyDice for Dice {
     /// A number from 1 to `max`, as often small as large.
     fn up_to(&mut self, max: i64) -> i64 {
-        let bits = 64 - u32::try_from(self.0.next_u64() % 63).unwrap();
-        let number = self.0.next_u64() >> (64 - bits.min(63));
+        let number = self.number() >> (1 + self.below(63));
         i64::try_from(number % u64::try_from(max).unwrap()).unwrap() + 1
-    }
-
-    fn below(&mut self, count: usize) -> usize {
-        usize::try_from(self.0.next_u64() % u64::try_from(count).unwrap()).unwrap()
     }
 
     fn currency(&mut self) -> Currency {

@@ -9,18 +9,22 @@ use adapters::testing::{
     MemoryQuarantine, MemoryRates, MemorySecrets, MemoryTrades,
 };
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
-use domain::{Currency, ReferenceRates, UnixMillis};
+use domain::{Currency, PaymentEvent, ReferenceRates, UnixMillis};
 use lambda::deadline::Deadline;
 use lambda::http::{Request, Response};
 use lambda::log::MemoryLog;
+use proptest::prelude::Rng;
+use proptest::test_runner::{RngAlgorithm, TestRng};
 use secrecy::SecretString;
+use simulators::gateway::{CallbackRequest, Keys};
 
 /// What the shop's counterparts sign with.
 pub const APP_SECRET: &str = "test_app_secret_0123456789abcdef";
 pub const WAREHOUSE_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 pub const SCANNER_SECRET: &str = "scanner-secret-0123456789";
 pub const CLIENT_SECRET: &str = "client-secret-0123456789";
-pub const STRIPE_SECRET: &str = "whsec_stripe_0123456789";
+/// The simulated Stripe's.
+pub const STRIPE_SECRET: &str = "whsec_local_stack_only_stripe";
 
 /// 2026-11-21T08:00:00Z, where the shop's clock starts.
 pub const NOW: i64 = 1_795_248_000_000;
@@ -36,7 +40,7 @@ pub fn secrets() -> Secrets {
             "marketplaces": {"1688": {"demo": {"app_key": "1", "app_secrets": [APP_SECRET]}}},
             "sources": {"warehouse": {"scheme": "standard-webhooks", "secrets": [WAREHOUSE_SECRET]},
                         "scanner": {"scheme": "hmac-sha256", "secrets": [SCANNER_SECRET]}},
-            "gateways": {"stripe": {"signing_secrets": [STRIPE_SECRET]}},
+            "gateways": serde_json::from_str::<serde_json::Value>(simulators::gateway::SECTION).unwrap(),
             "clients": {"shopfront": {"secrets": [CLIENT_SECRET]}}
         })
         .to_string(),
@@ -240,6 +244,24 @@ pub fn client(method: &str, path: &str, nonce: &str, now: i64, body: &str) -> Re
     request(method, path, &headers, body)
 }
 
+/// The keys of the simulated gateways.
+pub fn keys() -> &'static Keys {
+    static KEYS: std::sync::OnceLock<Keys> = std::sync::OnceLock::new();
+    KEYS.get_or_init(Keys::local)
+}
+
+/// The callback that tells of a movement, as its gateway signs it at `now`.
+pub fn callback(event: &PaymentEvent, now: i64) -> Request {
+    let sent = simulators::gateway::callback(keys(), event, None, UnixMillis::new(now).unwrap());
+    sent_request(sent.unwrap_or_else(|| panic!("{} cannot tell of {event:?}", event.payment.gateway.as_str())))
+}
+
+/// A gateway's request as the function gets it.
+pub fn sent_request(sent: CallbackRequest) -> Request {
+    let headers: Vec<(&str, &str)> = sent.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    request("POST", &sent.path, &headers, sent.body)
+}
+
 /// An event that Stripe signed at `now`, about this object.
 pub fn stripe(kind: &str, now: i64, object: &serde_json::Value) -> Request {
     let event = serde_json::json!({"id": "evt_1", "type": kind, "created": now / 1_000, "data": {"object": object}});
@@ -261,4 +283,33 @@ pub fn seed(battery: &str) -> u64 {
     let seed = given.unwrap_or_else(|| u64::try_from(adapters::clock::SystemClock.now().get()).unwrap());
     println!("{battery}: seed {seed} (replay with SAMPAN_SEED={seed})");
     seed
+}
+
+/// Seeded choices.
+pub struct Dice(TestRng);
+
+impl Dice {
+    /// The same choices for the same seed.
+    pub fn seeded(seed: u64) -> Self {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        Self(TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
+    }
+
+    /// Any number.
+    pub fn number(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
+    /// One of the numbers below `count`, 0 when there is none.
+    pub fn below(&mut self, count: usize) -> usize {
+        usize::try_from(self.0.next_u64() % u64::try_from(count.max(1)).unwrap()).unwrap()
+    }
+
+    /// Any order.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for place in (1..items.len()).rev() {
+            items.swap(place, self.below(place + 1));
+        }
+    }
 }

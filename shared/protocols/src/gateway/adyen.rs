@@ -289,3 +289,221 @@ impl RequestItem {
         Movement { gateway: Gateway::Adyen, kind, payment, transaction, order, money, occurred_at }.item()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::reading::shown;
+    use super::*;
+    use serde_json::{Value, json};
+
+    const KEY: &str = "44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056";
+
+    fn item(code: &str, success: &str) -> Value {
+        json!({
+            "pspReference": "P1", "originalReference": "O1", "merchantAccountCode": "M", "merchantReference": "A-1",
+            "amount": {"value": 1130, "currency": "EUR"}, "eventCode": code, "success": success,
+            "eventDate": "2026-01-19T16:42:03+01:00", "additionalData": {}
+        })
+    }
+
+    fn signed(mut item: Value) -> Value {
+        let message = string_to_sign(&item.to_string()).unwrap();
+        item["additionalData"]["hmacSignature"] = sign(&KEY.into(), message.as_bytes()).unwrap().into();
+        item
+    }
+
+    fn notification(items: &[Value]) -> String {
+        let items: Vec<Value> = items.iter().map(|item| json!({"NotificationRequestItem": item})).collect();
+        json!({"live": "false", "notificationItems": items}).to_string()
+    }
+
+    fn judged(body: &str, header: Option<&str>, keys: &[&str], capture: Capture) -> Result<Signed, Refusal> {
+        let headers = header.map(|header| ("hmacsignature".to_owned(), header.to_owned())).into_iter().collect();
+        let request = Unverified { headers, body: body.into() };
+        let hmac_keys = keys.iter().map(|key| SecretString::from(*key)).collect();
+        verify(&request, &Credentials { hmac_keys, capture })
+    }
+
+    fn said(items: &[Value], capture: Capture) -> Vec<String> {
+        let items: Vec<Value> = items.iter().cloned().map(signed).collect();
+        shown(judged(&notification(&items), None, &["00", KEY], capture).and_then(|signed| read(&signed)))
+    }
+
+    #[test]
+    fn what_is_absent_is_empty_and_values_stand_as_they_are_written() {
+        for (item, wanted) in [
+            (r#"{"pspReference":"p","success":"true"}"#, "p:::::::true"),
+            (r#"{"originalReference":null,"amount":null,"success":true}"#, ":::::::true"),
+            (r#"{"amount":{"value":"0","currency":"EUR"}}"#, "::::0:EUR::"),
+            (r#"{"amount":{"value":1000.0}}"#, "::::1000.0:::"),
+            (r#"{"merchantReference":"\\:\/\u00e9"}"#, ":::\\:/\u{e9}::::"),
+        ] {
+            assert_eq!(string_to_sign(item).as_deref(), Some(wanted), "{item}");
+        }
+        for item in ["", "7", "[]", r#"{"pspReference":{}}"#, r#"{"success":[]}"#, r#"{"amount":7}"#] {
+            assert_eq!(string_to_sign(item), None, "{item}");
+        }
+    }
+
+    #[test]
+    fn every_item_must_be_signed_by_a_live_key() {
+        let (good, other) = (signed(item("CAPTURE", "true")), item("REFUND", "true"));
+        let with = |signature: Value| {
+            let mut other = other.clone();
+            other["additionalData"]["hmacSignature"] = signature;
+            other
+        };
+        let judge =
+            |items: &[Value], keys: &[&str]| judged(&notification(items), None, keys, Capture::Manual).map(|_| ());
+        assert_eq!(judge(&[good.clone(), signed(other.clone())], &["not hex", "", "00", KEY]), Ok(()));
+        for (second, refusal) in [
+            (other.clone(), Refusal::SignatureMissing),
+            (json!({"eventCode": "REFUND"}), Refusal::SignatureMissing),
+            (with(json!("notValidSign")), Refusal::SignatureInvalid),
+            (with(json!("")), Refusal::SignatureInvalid),
+            (with(json!("====")), Refusal::SignatureInvalid),
+            (with(good["additionalData"]["hmacSignature"].clone()), Refusal::SignatureInvalid),
+            (with(json!(7)), SHAPE),
+        ] {
+            assert_eq!(judge(&[good.clone(), second.clone()], &[KEY]), Err(refusal), "{second}");
+        }
+        for keys in [&["00"][..], &[], &[""], &["not hex"]] {
+            assert_eq!(judge(std::slice::from_ref(&good), keys), Err(Refusal::SignatureInvalid), "{keys:?}");
+        }
+    }
+
+    #[test]
+    fn a_notification_holds_one_to_a_hundred_items() {
+        let good = signed(item("CAPTURE", "true"));
+        let judge = |count| judged(&notification(&vec![good.clone(); count]), None, &[KEY], Capture::Manual).is_ok();
+        assert_eq!([0, 1, ITEMS_MAX, ITEMS_MAX + 1].map(judge), [false, true, true, false]);
+        for body in [
+            "",
+            "7",
+            "[]",
+            r#"{"notificationItems":{}}"#,
+            r#"{"notificationItems":[7]}"#,
+            r#"{"notificationItems":[{}]}"#,
+        ] {
+            assert_eq!(judged(body, None, &[KEY], Capture::Manual).err(), Some(SHAPE), "{body}");
+        }
+    }
+
+    #[test]
+    fn other_products_sign_the_raw_body_in_a_header() {
+        let body = r#"{"type":"balancePlatform.transfer.created","data":{}}"#;
+        let signature = sign(&KEY.into(), body.as_bytes()).unwrap();
+        let judge = |body: &str, header| judged(body, header, &[KEY], Capture::Manual).and_then(|signed| read(&signed));
+        assert_eq!(shown(judge(body, Some(&signature))), ["silent balancePlatform.transfer.created"]);
+        assert_eq!(judge(&body.replace('d', "e"), Some(&signature)), Err(Refusal::SignatureInvalid));
+        assert_eq!(judge(body, Some("!")), Err(Refusal::SignatureInvalid));
+        assert_eq!(judge(body, None), Err(Refusal::SignatureMissing));
+        // A header does not sign the items of a notification.
+        let body = notification(&[item("CAPTURE", "true")]);
+        let signature = sign(&KEY.into(), body.as_bytes()).unwrap();
+        assert_eq!(judge(&body, Some(&signature)), Err(Refusal::SignatureMissing));
+    }
+
+    #[test]
+    fn each_event_is_what_the_capture_mode_makes_it() {
+        use Capture::{Automatic, Manual};
+        let moved = |kind: &str| format!("{kind} O1 P1 11.30 EUR A-1 2026-01-19T15:42:03.000Z");
+        for (code, success, manual, automatic) in [
+            ("AUTHORISATION", "true", "silent", "captured"),
+            ("AUTHORISATION", "false", "silent", "capture_failed"),
+            ("CAPTURE", "true", "captured", "silent"),
+            ("CAPTURE", "false", "capture_failed", "silent"),
+            ("CAPTURE_FAILED", "true", "capture_failed", "capture_failed"),
+            ("REFUND", "true", "refunded", "refunded"),
+            ("REFUND", "false", "refund_failed", "refund_failed"),
+            ("REFUND_FAILED", "true", "refund_failed", "refund_failed"),
+            ("REFUNDED_REVERSED", "true", "refund_failed", "refund_failed"),
+            ("NOTIFICATION_OF_CHARGEBACK", "true", "dispute_opened", "dispute_opened"),
+            ("REQUEST_FOR_INFORMATION", "true", "dispute_opened", "dispute_opened"),
+            ("CHARGEBACK", "true", "dispute_lost", "dispute_lost"),
+            ("CHARGEBACK_REVERSED", "true", "dispute_won", "dispute_won"),
+            ("PREARBITRATION_WON", "true", "dispute_won", "dispute_won"),
+            ("REPORT_AVAILABLE", "true", "silent", "silent"),
+            ("CANCELLATION", "true", "silent", "silent"),
+            ("OF_TOMORROW", "true", "unknown", "unknown"),
+        ] {
+            for (capture, wanted) in [(Manual, manual), (Automatic, automatic)] {
+                let wanted = match wanted {
+                    "silent" | "unknown" => format!("{wanted} {code}"),
+                    kind => moved(kind),
+                };
+                assert_eq!(said(&[item(code, success)], capture), [wanted], "{code} {success} {capture:?}");
+            }
+        }
+        for code in ["SECOND_CHARGEBACK", "PREARBITRATION_LOST"] {
+            let wanted = moved("dispute_lost").replace("P1", "P1.second");
+            assert_eq!(said(&[item(code, "true")], Manual), [wanted]);
+        }
+    }
+
+    #[test]
+    fn cancel_or_refund_is_what_adyen_did() {
+        for (action, success, wanted) in [
+            (json!("refund"), "true", "refunded O1 P1 11.30 EUR A-1 2026-01-19T15:42:03.000Z"),
+            (json!("refund"), "false", "unknown CANCEL_OR_REFUND"),
+            (json!("cancel"), "true", "silent CANCEL_OR_REFUND"),
+            (json!("void"), "true", "unknown CANCEL_OR_REFUND"),
+            (Value::Null, "true", "unknown CANCEL_OR_REFUND"),
+        ] {
+            let mut item = item("CANCEL_OR_REFUND", success);
+            item["additionalData"]["modification.action"] = action;
+            assert_eq!(said(&[item], Capture::Manual), [wanted]);
+        }
+    }
+
+    #[test]
+    fn an_amount_is_in_adyen_s_own_units() {
+        for (value, code, wanted) in [
+            (json!(1500), "JPY", "1500 JPY"),
+            (json!("1500"), "JPY", "1500 JPY"),
+            (json!(500), "CLP", "5 CLP"),
+            (json!(500), "ISK", "5 ISK"),
+            (json!(5), "CVE", "5.00 CVE"),
+            (json!(5), "IDR", "5.00 IDR"),
+        ] {
+            let mut item = item("CAPTURE", "true");
+            item["amount"] = json!({"value": value, "currency": code});
+            assert!(said(&[item], Capture::Manual)[0].contains(&format!(" P1 {wanted} ")), "{wanted}");
+        }
+    }
+
+    #[test]
+    fn one_item_that_cannot_be_spoils_the_callback() {
+        let with = |field: &str, value: Value| {
+            let mut item = item("REFUND", "true");
+            item[field] = value;
+            said(&[self::item("CAPTURE", "true"), item, self::item("REFUND", "true")], Capture::Manual)
+        };
+        for (field, value, wanted) in [
+            ("amount", json!({"value": 1, "currency": "XAU"}), "422"),
+            ("amount", json!({"value": 1, "currency": "eur"}), "422"),
+            ("amount", json!({"value": -1, "currency": "EUR"}), "422"),
+            ("amount", json!({"value": 501, "currency": "CLP"}), "422"),
+            ("amount", json!({"value": 1.5, "currency": "EUR"}), "400"),
+            ("amount", Value::Null, "400"),
+            ("success", json!("maybe"), "400"),
+            ("pspReference", json!(""), "400"),
+            ("pspReference", json!("P:1"), "400"),
+            ("originalReference", json!("O:1"), "400"),
+            ("eventDate", json!("yesterday"), "400"),
+        ] {
+            assert_eq!(with(field, value.clone()), [wanted], "{field} {value}");
+        }
+        assert_eq!(with("originalReference", Value::Null).len(), 3);
+        for order in [json!(""), Value::Null, json!(":slashes are fun")] {
+            assert!(with("merchantReference", order)[1].contains(" 11.30 EUR - "));
+        }
+    }
+
+    #[test]
+    fn success_may_be_a_boolean() {
+        let mut item = item("REFUND", "");
+        item["success"] = false.into();
+        assert!(said(&[item], Capture::Manual)[0].starts_with("refund_failed "));
+    }
+}

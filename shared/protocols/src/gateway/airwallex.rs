@@ -128,3 +128,135 @@ fn time(written: &str) -> Result<UnixMillis, Refusal> {
     let with_colon = halves.and_then(|(head, minutes)| reading::time(&format!("{head}:{minutes}")).ok());
     with_colon.map_or_else(|| reading::time(written), Ok)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::reading::shown;
+    use super::*;
+
+    const BODY: &[u8] = b"{}";
+
+    fn judged(timestamp: Option<&str>, signature: Option<&str>, secrets: &[&str]) -> Result<(), Refusal> {
+        let header = |name: &str, value: Option<&str>| value.map(|value| (name.to_owned(), value.to_owned()));
+        let headers = [header("x-timestamp", timestamp), header("x-signature", signature)].into_iter().flatten();
+        let request = Unverified { headers: headers.collect(), body: BODY.to_vec() };
+        let secrets = secrets.iter().map(|secret| SecretString::from(*secret)).collect();
+        verify(&request, &Credentials { secrets }).map(|_| ())
+    }
+
+    #[test]
+    fn any_live_secret_will_do_and_an_empty_one_never() {
+        let good = sign(&"new".into(), "1790784000000", BODY);
+        assert_eq!(judged(Some("1790784000000"), Some(&good), &["old", "new"]), Ok(()));
+        assert_eq!(judged(Some("1790784000001"), Some(&good), &["new"]), Err(Refusal::SignatureInvalid));
+        assert_eq!(judged(Some("1790784000000"), Some(&good), &["old"]), Err(Refusal::SignatureInvalid));
+        assert_eq!(judged(Some("1"), Some(&sign(&"".into(), "1", BODY)), &["", "new"]), Err(Refusal::SignatureMissing));
+        assert_eq!(judged(Some("1"), Some(&"0".repeat(64)), &["", "new"]), Err(Refusal::SignatureInvalid));
+    }
+
+    #[test]
+    fn a_header_that_is_none_is_refused() {
+        use Refusal::{SignatureInvalid, SignatureMissing, TimestampInvalid};
+        for (timestamp, signature, refusal) in [
+            (None, Some("00"), SignatureMissing),
+            (Some(""), Some("00"), SignatureMissing),
+            (Some("1"), None, SignatureMissing),
+            (Some("1"), Some(""), SignatureMissing),
+            (Some("1"), Some("zz"), SignatureInvalid),
+            (Some("1"), Some("0"), SignatureInvalid),
+            (Some("1"), Some("\u{e9}"), SignatureInvalid),
+            (Some("-1"), Some("00"), TimestampInvalid),
+            (Some("1.5"), Some("00"), TimestampInvalid),
+            (Some("now"), Some("00"), TimestampInvalid),
+        ] {
+            assert_eq!(judged(timestamp, signature, &["s"]), Err(refusal), "{timestamp:?} {signature:?}");
+        }
+    }
+
+    const AT: &str = "2025-04-19T09:44:36.000Z";
+
+    fn said(name: &str, object: &str) -> String {
+        let body = format!(
+            r#"{{"id":"e","name":"{name}","created_at":"2025-04-19T09:44:36+0000","data":{{"object":{object}}}}}"#
+        );
+        shown(read(&Signed(body.into_bytes()))).join(", ")
+    }
+
+    #[test]
+    fn a_payment_intent_is_captured_by_what_was_captured() {
+        for (rest, wanted) in [
+            (r#""amount":67.05,"captured_amount":67.05,"merchant_order_id":"A-1""#, "67.05 USD A-1"),
+            (r#""amount":67.05,"captured_amount":60,"merchant_order_id":"""#, "60.00 USD -"),
+            (r#""amount":67.05,"captured_amount":0"#, "67.05 USD -"),
+            (r#""amount":67.05,"captured_amount":null,"merchant_order_id":7"#, "67.05 USD -"),
+            (r#""amount":10.10,"latest_payment_attempt":{"merchant_order_id":"A-1"}"#, "10.10 USD A-1"),
+            (r#""amount":1,"latest_payment_attempt":[],"merchant_order_id":"a b""#, "1.00 USD -"),
+        ] {
+            let object = format!(r#"{{"id":"int_1","currency":"USD",{rest}}}"#);
+            assert_eq!(
+                said("payment_intent.succeeded", &object),
+                format!("captured int_1 int_1 {wanted} {AT}"),
+                "{rest}"
+            );
+        }
+    }
+
+    #[test]
+    fn refunds_and_disputes_are_of_a_payment_intent() {
+        let object = r#"{"id":"x_1","payment_intent_id":"int_1","amount":1.5,"currency":"USD"}"#;
+        for (name, wanted) in [
+            ("refund.succeeded", "refunded"),
+            ("refund.settled", "refunded"),
+            ("refund.failed", "refund_failed"),
+            ("payment_dispute.requires_response", "dispute_opened"),
+            ("payment_dispute.created", "dispute_opened"),
+            ("payment_dispute.won", "dispute_won"),
+            ("payment_dispute.reversed", "dispute_won"),
+            ("payment_dispute.lost", "dispute_lost"),
+            ("payment_dispute.accepted", "dispute_lost"),
+            ("payment_dispute.expired", "dispute_lost"),
+        ] {
+            assert_eq!(said(name, object), format!("{wanted} int_1 x_1 1.50 USD - {AT}"));
+            assert_eq!(said(name, r#"{"id":"x_1","amount":1.5,"currency":"USD"}"#), "400", "{name}");
+        }
+    }
+
+    #[test]
+    fn what_moves_no_money_is_silent_and_what_nobody_knows_is_unknown() {
+        let prefixed = ["payment_intent.requires_capture", "payment_attempt.paid", "payment_consent.created"];
+        for name in SILENT.names.iter().chain(&prefixed) {
+            assert_eq!(said(name, "7"), format!("silent {name}"));
+        }
+        for name in ["payment_dispute.of_tomorrow", "refund.of_tomorrow", "payout.transfer.paid"] {
+            assert_eq!(said(name, "null"), format!("unknown {name}"));
+        }
+    }
+
+    #[test]
+    fn an_amount_is_a_plain_decimal_number() {
+        let captured = |amount: &str, code: &str| {
+            said("payment_intent.succeeded", &format!(r#"{{"id":"i","amount":{amount},"currency":"{code}"}}"#))
+        };
+        assert_eq!(captured("0.1", "EUR"), format!("captured i i 0.10 EUR - {AT}"));
+        assert_eq!(captured("1500.0", "JPY"), format!("captured i i 1500 JPY - {AT}"));
+        for (amount, code) in [("0.001", "EUR"), ("-1", "EUR"), ("0.5", "JPY"), ("1", "eur"), ("1", "XAU")] {
+            assert_eq!(captured(amount, code), "422", "{amount} {code}");
+        }
+        for amount in ["1e2", "1E+2", "\"1\"", "null", "true"] {
+            assert_eq!(captured(amount, "EUR"), "400", "{amount}");
+        }
+    }
+
+    #[test]
+    fn times_are_read_with_and_without_the_colon() {
+        for written in ["2025-04-19T17:44:36+0800", "2025-04-19T09:44:36Z", "2025-04-19T09:44:36.000+00:00"] {
+            assert_eq!(time(written).unwrap().to_rfc3339(), AT, "{written}");
+        }
+        for written in ["", "+", "2025-04-19", "2025-04-19T09:44:36", "2025-04-19T09:44:36+00\u{e9}", "1745055876"] {
+            assert!(time(written).is_err(), "{written}");
+        }
+        let of_old = br#"{"name":"refund.settled","createdAt":"2025-04-19T09:44:36+0000",
+            "data":{"object":{"id":"r","payment_intent_id":"i","amount":1,"currency":"EUR"}}}"#;
+        assert_eq!(shown(read(&Signed(of_old.to_vec()))), [format!("refunded i r 1.00 EUR - {AT}")]);
+    }
+}

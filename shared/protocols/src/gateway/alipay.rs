@@ -116,3 +116,164 @@ fn yuan(text: &str) -> Result<Money, Refusal> {
 fn time(text: &str) -> Result<UnixMillis, Refusal> {
     reading::time(&format!("{}+08:00", text.replacen(' ', "T", 1)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::rsa::testing;
+    use super::reading::shown;
+    use super::*;
+
+    /// A notification of a payment, with some of its fields changed; an empty name takes a field out.
+    fn fields(changes: &[(&str, Option<&str>)]) -> BTreeMap<String, String> {
+        let mut fields: BTreeMap<String, String> = [
+            ("app_id", "2016"),
+            ("seller_id", "2088"),
+            ("notify_type", "trade_status_sync"),
+            ("notify_id", "N1"),
+            ("notify_time", "2017-04-11 14:55:51"),
+            ("gmt_payment", "2017-04-11 14:55:50"),
+            ("trade_no", "T1"),
+            ("out_trade_no", "A-1"),
+            ("trade_status", "TRADE_SUCCESS"),
+            ("total_amount", "12.00"),
+            ("subject", "\u{6d4b}\u{8bd5} a+b=c&d"),
+            ("sign_type", "RSA2"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        for (name, value) in changes {
+            match value {
+                Some(value) => fields.insert((*name).to_owned(), (*value).to_owned()),
+                None => fields.remove(*name),
+            };
+        }
+        fields
+    }
+
+    fn form(fields: &BTreeMap<String, String>) -> String {
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
+    }
+
+    fn signed(mut fields: BTreeMap<String, String>) -> String {
+        fields.insert("sign".to_owned(), testing::sign(content(&fields).as_bytes()));
+        form(&fields)
+    }
+
+    fn judged(body: &str) -> Result<Signed, Refusal> {
+        let public_keys = vec![testing::public()];
+        let credentials = Credentials { app_id: "2016".to_owned(), seller_id: "2088".to_owned(), public_keys };
+        verify(&Unverified { headers: Vec::new(), body: body.into() }, &credentials)
+    }
+
+    fn said(changes: &[(&str, Option<&str>)]) -> String {
+        shown(judged(&signed(fields(changes))).and_then(|signed| read(&signed))).join(", ")
+    }
+
+    #[test]
+    fn all_fields_but_three_are_signed_in_the_order_of_their_names() {
+        let fields =
+            [("b", "2"), ("a", ""), ("sign", "x"), ("sign_type", "RSA2"), ("alipay_cert_sn", "x"), ("B", "=&")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(content(&fields.into()), "B==&&a=&b=2");
+    }
+
+    #[test]
+    fn a_form_that_is_not_signed_by_a_live_key_is_refused() {
+        use Refusal::{SignatureInvalid, SignatureMissing};
+        let good = signed(fields(&[]));
+        assert!(judged(&good).is_ok());
+        assert!(judged(&format!("{good}&alipay_cert_sn=x")).is_ok());
+        for (body, refusal) in [
+            (String::new(), SignatureMissing),
+            ("sign=AAAA".to_owned(), SignatureMissing),
+            (form(&fields(&[])), SignatureMissing),
+            (form(&fields(&[("sign", Some("!"))])), SignatureInvalid),
+            (form(&fields(&[("sign", Some(""))])), SignatureInvalid),
+            (form(&fields(&[("sign", Some("AAAA"))])), SignatureInvalid),
+            (signed(fields(&[("sign_type", None)])), SignatureMissing),
+            (signed(fields(&[("sign_type", Some("RSA"))])), SignatureInvalid),
+            (signed(fields(&[("sign_type", Some(""))])), SignatureInvalid),
+            (good.replace("12.00", "0.01"), SignatureInvalid),
+            (format!("{good}&extra="), SignatureInvalid),
+            (format!("{good}&total_amount=12.00"), SignatureInvalid),
+            (format!("{good}&sign_type=RSA2"), SignatureInvalid),
+        ] {
+            assert_eq!(judged(&body).err(), Some(refusal), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_notification_of_another_merchant_is_impossible() {
+        for changes in
+            [[("app_id", Some("2017"))], [("seller_id", Some("2089"))], [("app_id", None)], [("seller_id", None)]]
+        {
+            assert_eq!(said(&changes), "422", "{changes:?}");
+        }
+    }
+
+    #[test]
+    fn a_paid_trade_is_captured() {
+        let wanted = "captured T1 T1 12.00 CNY A-1 2017-04-11T06:55:50.000Z";
+        assert_eq!(said(&[]), wanted);
+        assert_eq!(said(&[("trade_status", Some("TRADE_FINISHED"))]), wanted);
+        for nothing in ["", "0", "0.00"] {
+            assert_eq!(said(&[("refund_fee", Some(nothing))]), wanted);
+        }
+        let later = "captured T1 T1 12.00 CNY A-1 2017-04-11T06:55:51.000Z";
+        assert_eq!(said(&[("gmt_payment", None)]), later);
+        assert_eq!(said(&[("gmt_payment", Some(""))]), later);
+        for order in [None, Some(""), Some("a b")] {
+            assert_eq!(said(&[("out_trade_no", order)]), wanted.replace("A-1", "-"));
+        }
+    }
+
+    #[test]
+    fn refunds_are_told_as_a_sum() {
+        let refunded = [("refund_fee", Some("2.00")), ("gmt_refund", Some("2017-04-12 10:00:00.123"))];
+        let wanted = "refunded_in_total T1 N1 2.00 CNY A-1 2017-04-12T02:00:00.123Z";
+        for status in ["TRADE_SUCCESS", "TRADE_FINISHED", "TRADE_CLOSED"] {
+            assert_eq!(said(&[&refunded[..], &[("trade_status", Some(status))]].concat()), wanted, "{status}");
+        }
+        for (number, transaction) in [("RF-1", "RF-1"), ("", "N1"), ("a b", "N1"), (&"x".repeat(65), "N1")] {
+            let said = said(&[&refunded[..], &[("out_biz_no", Some(number))]].concat());
+            assert_eq!(said, wanted.replace("N1", transaction), "{number}");
+        }
+        let noticed = wanted.replace("2017-04-12T02:00:00.123Z", "2017-04-11T06:55:51.000Z");
+        assert_eq!(said(&[("refund_fee", Some("2.00"))]), noticed);
+        assert_eq!(said(&[("refund_fee", Some("2.00")), ("notify_id", None)]), "400");
+    }
+
+    #[test]
+    fn what_moves_no_money_is_silent_and_what_nobody_knows_is_unknown() {
+        for (changes, wanted) in [
+            (vec![("trade_status", Some("WAIT_BUYER_PAY"))], "silent WAIT_BUYER_PAY"),
+            (vec![("trade_status", Some("TRADE_CLOSED"))], "silent TRADE_CLOSED"),
+            (vec![("trade_status", Some("TRADE_PENDING"))], "unknown TRADE_PENDING"),
+            (vec![("trade_status", None)], "unknown trade_status_sync"),
+            (vec![("notify_type", Some("servicemarket_order_notify"))], "unknown servicemarket_order_notify"),
+            (vec![("notify_type", None)], "unknown unnamed"),
+        ] {
+            assert_eq!(said(&changes), wanted, "{changes:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_signed_and_cannot_be_read_or_cannot_be_is_refused() {
+        for (name, value, wanted) in [
+            ("total_amount", None, "400"),
+            ("total_amount", Some("a lot"), "400"),
+            ("total_amount", Some("1e2"), "400"),
+            ("total_amount", Some("-12.00"), "422"),
+            ("total_amount", Some("12.001"), "422"),
+            ("trade_no", None, "400"),
+            ("trade_no", Some("a b"), "400"),
+            ("gmt_payment", Some("2017-04-11"), "400"),
+            ("gmt_payment", Some("2017-04-11 14:55:50Z"), "400"),
+            ("gmt_payment", Some("2017-02-30 14:55:50"), "400"),
+            ("refund_fee", Some("much"), "400"),
+            ("refund_fee", Some("0.001"), "422"),
+        ] {
+            assert_eq!(said(&[(name, value)]), wanted, "{name} {value:?}");
+        }
+    }
+}

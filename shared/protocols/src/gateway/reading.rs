@@ -120,6 +120,22 @@ impl Silent {
     }
 }
 
+/// What was read, in one line an item; a refusal is its status.
+#[cfg(test)]
+pub(super) fn shown(read: Result<Vec<Item>, Refusal>) -> Vec<String> {
+    let line = |item| match item {
+        Item::Silent { kind } => format!("silent {kind}"),
+        Item::Unknown { kind } => format!("unknown {kind}"),
+        Item::Movement(VerifiedPayment(event)) => {
+            let PaymentEvent { payment, transaction_id, kind, order, money, occurred_at } = event;
+            let order = order.map_or("-".to_owned(), String::from);
+            let at = occurred_at.to_rfc3339();
+            format!("{} {} {transaction_id} {money} {order} {at}", kind.as_str(), payment.payment_id)
+        }
+    };
+    read.map_or_else(|refusal| vec![refusal.status().to_string()], |items| items.into_iter().map(line).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -249,3 +249,224 @@ fn dispute(event: &Event<'_>, kind: MovementKind) -> Result<Item, Refusal> {
     let dispute = Object { metadata: None, ..event.object()? };
     dispute.movement(event, kind, (&dispute.paid_by()?, &dispute.id), dispute.money(dispute.amount)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::reading::shown;
+    use super::*;
+
+    const NOW: i64 = 1_700_000_000;
+    const BODY: &[u8] = b"{}";
+
+    fn judged(header: Option<&str>, secrets: &[&str], now: i64) -> Result<(), Refusal> {
+        let headers = header.map(|header| ("stripe-signature".to_owned(), header.to_owned())).into_iter().collect();
+        let request = Unverified { headers, body: BODY.to_vec() };
+        let signing_secrets = secrets.iter().map(|secret| SecretString::from(*secret)).collect();
+        verify(&request, &Credentials { signing_secrets }, UnixMillis::from_seconds(now).unwrap()).map(|_| ())
+    }
+
+    fn header(secret: &str) -> String {
+        sign(&secret.into(), NOW, BODY)
+    }
+
+    #[test]
+    fn any_live_secret_and_any_v1_will_do() {
+        let good = header("whsec_new");
+        let v1 = good.split_once(',').unwrap().1;
+        for header in [
+            good.clone(),
+            good.to_uppercase().replace("T=", "t=").replace("V1=", "v1="),
+            format!("t={NOW},v1=00,v1=nonsense,{v1},v0=deadbeef"),
+            format!("v0=,{v1},t={NOW},v9=x"),
+        ] {
+            assert_eq!(judged(Some(&header), &["whsec_old", "whsec_new"], NOW), Ok(()), "{header}");
+        }
+        assert_eq!(judged(Some(&good), &["whsec_old"], NOW), Err(Refusal::SignatureInvalid));
+        assert_eq!(judged(Some(&header("")), &["", "whsec_new"], NOW), Err(Refusal::SignatureInvalid));
+        assert_eq!(judged(Some(&header("new")), &["whsec_new"], NOW), Err(Refusal::SignatureInvalid));
+    }
+
+    #[test]
+    fn only_the_past_is_bounded_and_five_minutes_of_it_are_good() {
+        for (now, judgement) in [
+            (NOW + 300, Ok(())),
+            (NOW + 301, Err(Refusal::TimestampInvalid)),
+            (0, Ok(())),
+            (NOW - 86_400 * 365, Ok(())),
+        ] {
+            assert_eq!(judged(Some(&header("s")), &["s"], now), judgement, "{now}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_is_none_is_refused() {
+        use Refusal::{SignatureInvalid, SignatureMissing, TimestampInvalid};
+        let v1 = header("s").split_once(',').unwrap().1.to_owned();
+        let many = format!("t={NOW}{}", format!(",{v1}").repeat(SIGNATURES_MAX));
+        assert_eq!(judged(Some(&many), &["s"], NOW), Ok(()));
+        for (header, refusal) in [
+            (None, SignatureMissing),
+            (Some(String::new()), SignatureMissing),
+            (Some("bad_header".to_owned()), SignatureInvalid),
+            (Some("v1,t=1".to_owned()), SignatureInvalid),
+            (Some(format!("t={NOW}")), SignatureMissing),
+            (Some(v1.clone()), SignatureMissing),
+            (Some(format!("t=,{v1}")), TimestampInvalid),
+            (Some(format!("t=x,{v1}")), TimestampInvalid),
+            (Some(format!("t=-9223372036854775808,{v1}")), TimestampInvalid),
+            (Some(format!("t={NOW},v1=zz")), SignatureInvalid),
+            (Some(format!("t={NOW},v1=")), SignatureInvalid),
+            (Some(format!("t={NOW},{}", v1.replace("v1", "v0"))), SignatureMissing),
+            (Some(format!("t={NOW},{v1},t={NOW}")), SignatureInvalid),
+            (Some(format!("t={NOW}, {v1}")), SignatureMissing),
+            (Some(format!("{many},{v1}")), SignatureInvalid),
+        ] {
+            assert_eq!(judged(header.as_deref(), &["s"], NOW), Err(refusal), "{header:?}");
+        }
+    }
+
+    fn said(kind: &str, object: &str) -> String {
+        let body = format!(r#"{{"id":"evt_1","type":"{kind}","created":1790784000,"data":{{"object":{object}}}}}"#);
+        shown(read(&Signed(body.into_bytes()))).join(", ")
+    }
+
+    fn intent(rest: &str) -> String {
+        format!(r#"{{"id":"pi_1","amount":1099,"currency":"usd",{rest}}}"#)
+    }
+
+    const AT: &str = "2026-09-30T16:00:00.000Z";
+
+    #[test]
+    fn a_payment_intent_is_captured_by_its_latest_charge() {
+        for (rest, wanted) in [
+            (
+                r#""amount_received":1099,"latest_charge":"ch_1","metadata":{"order_id":"A-1"}"#,
+                "pi_1 ch_1 10.99 USD A-1",
+            ),
+            (r#""amount_received":500,"latest_charge":{"id":"ch_1","object":"charge"}"#, "pi_1 ch_1 5.00 USD -"),
+            (r#""amount_received":0,"latest_charge":null,"metadata":null"#, "pi_1 pi_1 10.99 USD -"),
+            (r#""metadata":{"order_id":""}"#, "pi_1 pi_1 10.99 USD -"),
+            (r#""metadata":{"order_id":7}"#, "pi_1 pi_1 10.99 USD -"),
+            (r#""metadata":{"order_id":"a b"}"#, "pi_1 pi_1 10.99 USD -"),
+            (r#""metadata":["order_id"]"#, "pi_1 pi_1 10.99 USD -"),
+        ] {
+            assert_eq!(said("payment_intent.succeeded", &intent(rest)), format!("captured {wanted} {AT}"), "{rest}");
+        }
+    }
+
+    #[test]
+    fn a_payment_that_failed_is_told_when_a_charge_is_named() {
+        let kind = "payment_intent.payment_failed";
+        for (rest, wanted) in [
+            (
+                r#""last_payment_error":{"charge":"ch_2"},"latest_charge":"ch_1""#,
+                "capture_failed pi_1 ch_2 10.99 USD -",
+            ),
+            (r#""last_payment_error":{"code":"x"},"latest_charge":"ch_1""#, "capture_failed pi_1 ch_1 10.99 USD -"),
+            (r#""last_payment_error":null,"latest_charge":"ch_1""#, "capture_failed pi_1 ch_1 10.99 USD -"),
+        ] {
+            assert_eq!(said(kind, &intent(rest)), format!("{wanted} {AT}"), "{rest}");
+        }
+        assert_eq!(said(kind, &intent(r#""last_payment_error":{"code":"x"}"#)), format!("silent {kind}"));
+    }
+
+    #[test]
+    fn a_refund_is_what_its_status_says() {
+        let refund = |status: &str, of: &str| {
+            format!(r#"{{"id":"re_1","amount":100,"currency":"usd","status":"{status}",{of},"metadata":{{}}}}"#)
+        };
+        let by_intent = r#""payment_intent":"pi_1","charge":"ch_1""#;
+        for kind in ["refund.created", "refund.updated", "refund.failed", "charge.refund.updated"] {
+            for (status, wanted) in [
+                ("succeeded", format!("refunded pi_1 re_1 1.00 USD - {AT}")),
+                ("failed", format!("refund_failed pi_1 re_1 1.00 USD - {AT}")),
+                ("canceled", format!("refund_failed pi_1 re_1 1.00 USD - {AT}")),
+                ("pending", format!("silent {kind}")),
+                ("requires_action", format!("silent {kind}")),
+                ("of tomorrow", format!("unknown {kind}")),
+            ] {
+                assert_eq!(said(kind, &refund(status, by_intent)), wanted, "{kind} {status}");
+            }
+        }
+        let of_old = refund("succeeded", r#""payment_intent":null,"charge":"ch_1""#);
+        assert_eq!(said("refund.created", &of_old), format!("refunded ch_1 re_1 1.00 USD - {AT}"));
+        assert_eq!(said("refund.created", &refund("succeeded", r#""charge":null"#)), "400");
+    }
+
+    #[test]
+    fn a_dispute_has_one_name_from_its_opening_to_its_end() {
+        let dispute = |status: &str| {
+            format!(
+                r#"{{"id":"dp_1","amount":1000,"currency":"usd","status":"{status}","payment_intent":{{"id":"pi_1"}},
+                    "charge":"ch_1","metadata":{{"order_id":"A-1"}}}}"#
+            )
+        };
+        for (kind, status, wanted) in [
+            ("charge.dispute.created", "needs_response", "dispute_opened"),
+            ("charge.dispute.created", "warning_needs_response", "dispute_opened"),
+            ("charge.dispute.closed", "won", "dispute_won"),
+            ("charge.dispute.closed", "warning_closed", "dispute_won"),
+            ("charge.dispute.closed", "lost", "dispute_lost"),
+        ] {
+            assert_eq!(said(kind, &dispute(status)), format!("{wanted} pi_1 dp_1 10.00 USD - {AT}"), "{kind} {status}");
+        }
+        assert_eq!(said("charge.dispute.closed", &dispute("of tomorrow")), "unknown charge.dispute.closed");
+    }
+
+    #[test]
+    fn what_moves_no_money_is_silent_and_what_nobody_knows_is_unknown() {
+        for kind in SILENT.names.iter().chain(&["checkout.session.completed", "customer.created", "payout.paid"]) {
+            assert_eq!(said(kind, "7"), format!("silent {kind}"));
+        }
+        for kind in ["terminal.reader.action_succeeded", "payout", "charge.refund", "payment_intent.of_tomorrow"] {
+            assert_eq!(said(kind, "null"), format!("unknown {kind}"));
+        }
+        assert_eq!(said("<script>", "{}"), "unknown unnamed");
+    }
+
+    #[test]
+    fn an_amount_is_in_stripe_s_own_units() {
+        let captured = |amount: &str, code: &str| {
+            let object = format!(r#"{{"id":"pi_1","amount":{amount},"currency":"{code}"}}"#);
+            said("payment_intent.succeeded", &object)
+        };
+        for (amount, code, wanted) in [
+            ("1500", "jpy", "1500 JPY"),
+            ("500", "isk", "5 ISK"),
+            ("500", "ugx", "5 UGX"),
+            ("5", "mga", "5.00 MGA"),
+            ("5120", "kwd", "5.120 KWD"),
+        ] {
+            assert_eq!(captured(amount, code), format!("captured pi_1 pi_1 {wanted} - {AT}"));
+        }
+        for (amount, code) in
+            [("501", "isk"), ("-1", "usd"), ("1", "xau"), ("1", "dollar"), ("9999999999999999999999", "usd")]
+        {
+            assert_eq!(captured(amount, code), "422", "{amount} {code}");
+        }
+        for amount in ["1.5", "1e3", "\"100\"", "null", "true", "[1]", "{}"] {
+            assert_eq!(captured(amount, "usd"), "400", "{amount}");
+        }
+    }
+
+    #[test]
+    fn a_signed_body_that_is_no_event_is_malformed() {
+        for body in [
+            "",
+            "7",
+            "[]",
+            "{}",
+            "{\"type\":7,\"created\":1}",
+            r#"{"type":"payment_intent.succeeded","created":1,"data":{}}"#,
+            r#"{"type":"payment_intent.succeeded","created":1,"data":{"object":[]}}"#,
+            r#"{"type":"payment_intent.succeeded","created":-1,"data":{"object":{"id":"p","amount":1,"currency":"eur"}}}"#,
+            r#"{"type":"payment_intent.succeeded","created":1.5,"data":{"object":{"id":"p","amount":1,"currency":"eur"}}}"#,
+            r#"{"type":"payment_intent.succeeded","created":1,"data":{"object":{"id":"a b","amount":1,"currency":"eur"}}}"#,
+            r#"{"type":"payment_intent.succeeded","created":1,"data":{"object":{"id":"","amount":1,"currency":"eur"}}}"#,
+            r#"{"type":"payment_intent.succeeded","created":1,"data":{"object":{"id":"p","amount":1,"currency":"eur","latest_charge":7}}}"#,
+            r#"{"type":"payment_intent.succeeded","created":1,"data":{"object":{"id":"p","id":"p","amount":1,"currency":"eur"}}}"#,
+        ] {
+            assert_eq!(shown(read(&Signed(body.into()))), ["400"], "{body}");
+        }
+    }
+}

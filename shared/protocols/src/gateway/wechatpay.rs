@@ -186,3 +186,177 @@ pub(super) fn read(signed: &Signed) -> Result<Vec<Item>, Refusal> {
     let occurred_at = reading::time(success_time.as_ref().unwrap_or(created_at))?;
     Movement { gateway: Gateway::Wechatpay, kind, payment, transaction, order, money, occurred_at }.only()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::rsa::testing;
+    use super::reading::shown;
+    use super::*;
+
+    const NOW: i64 = 1_790_827_201;
+    const KEY: &str = "0123456789abcdef0123456789abcdef";
+
+    fn sealed(key: &str, plaintext: &str) -> String {
+        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.as_bytes()).unwrap());
+        let (mut sealed, nonce) = (plaintext.as_bytes().to_vec(), Nonce::assume_unique_for_key(*b"abcdefghijkl"));
+        key.seal_in_place_append_tag(nonce, Aad::from("transaction"), &mut sealed).unwrap();
+        BASE64_STANDARD.encode(sealed)
+    }
+
+    fn notification(kind: &str, ciphertext: &str) -> String {
+        format!(
+            r#"{{"id":"EV-1","create_time":"2026-10-01T12:00:01+08:00","event_type":"{kind}","resource":{{
+                "algorithm":"AEAD_AES_256_GCM","ciphertext":"{ciphertext}","associated_data":"transaction",
+                "nonce":"abcdefghijkl"}}}}"#
+        )
+    }
+
+    fn headers(body: &str) -> Vec<(String, String)> {
+        let (timestamp, nonce) = (NOW.to_string(), "593BEC0C930BF1AF");
+        let signature = testing::sign(&message(&timestamp, nonce, body.as_bytes()));
+        [
+            ("wechatpay-timestamp", timestamp.as_str()),
+            ("wechatpay-nonce", nonce),
+            ("wechatpay-signature", &signature),
+            ("wechatpay-serial", "PUB_KEY_ID_1"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec()
+    }
+
+    fn judged(headers: Vec<(String, String)>, body: &str, now: i64) -> Result<Signed, Refusal> {
+        let public_keys = HashMap::from([("PUB_KEY_ID_1".to_owned(), testing::public())]);
+        let credentials = Credentials { mchid: "1900".to_owned(), api_v3_key: KEY.into(), public_keys };
+        let request = Unverified { headers, body: body.into() };
+        verify(&request, &credentials, UnixMillis::from_seconds(now).unwrap())
+    }
+
+    fn read_body(body: &str) -> String {
+        shown(judged(headers(body), body, NOW).and_then(|signed| read(&signed))).join(", ")
+    }
+
+    fn said(kind: &str, plaintext: &str) -> String {
+        read_body(&notification(kind, &sealed(KEY, plaintext)))
+    }
+
+    const PAID: &str = r#"{"mchid":"1900","out_trade_no":"A-1","transaction_id":"T1",
+        "success_time":"2026-10-01T12:00:00+08:00","amount":{"total":100,"payer_total":100,"currency":"CNY"}}"#;
+    const REFUNDED: &str = r#"{"mchid":"1900","transaction_id":"T1","out_trade_no":"A-1","refund_id":"R1",
+        "success_time":"2026-10-02T12:00:00+08:00","amount":{"total":100,"refund":40,"payer_refund":40}}"#;
+
+    #[test]
+    fn less_than_five_minutes_both_ways_are_good() {
+        let body = notification("OF.TOMORROW", "");
+        for (now, is_good) in [(NOW + 299, true), (NOW - 299, true), (NOW + 300, false), (NOW - 300, false), (0, false)]
+        {
+            let refusal = (!is_good).then_some(Refusal::TimestampInvalid);
+            assert_eq!(judged(headers(&body), &body, now).err(), refusal, "{now}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_is_missing_doubled_or_none_is_refused() {
+        use Refusal::{SignatureInvalid, SignatureMissing, TimestampInvalid};
+        let body = notification("OF.TOMORROW", "");
+        let good = headers(&body);
+        for position in 0..good.len() {
+            let mut headers = good.clone();
+            let header = headers.remove(position);
+            assert_eq!(judged(headers.clone(), &body, NOW).err(), Some(SignatureMissing), "without {}", header.0);
+            headers.extend([header.clone(), header]);
+            assert_eq!(judged(headers, &body, NOW).err(), Some(SignatureInvalid));
+        }
+        let probe = format!("WECHATPAY/SIGNTEST/{}", good[2].1);
+        for (name, value, refusal) in [
+            ("wechatpay-timestamp", "now", TimestampInvalid),
+            ("wechatpay-timestamp", "-9223372036854775808", TimestampInvalid),
+            ("wechatpay-timestamp", "1790827202", SignatureInvalid),
+            ("wechatpay-nonce", "other", SignatureInvalid),
+            ("wechatpay-serial", "PUB_KEY_ID_2", SignatureInvalid),
+            ("wechatpay-signature", "!", SignatureInvalid),
+            ("wechatpay-signature", "AAAA", SignatureInvalid),
+            ("wechatpay-signature", &probe, SignatureInvalid),
+        ] {
+            let mut headers = good.clone();
+            headers.iter_mut().filter(|(key, _)| key == name).for_each(|(_, old)| *old = value.to_owned());
+            assert_eq!(judged(headers, &body, NOW).err(), Some(refusal), "{name} {value}");
+        }
+        for (value, refusal) in [
+            ("WECHATPAY2-SHA256-RSA2048", None),
+            ("WECHATPAY2-SM2-WITH-SM3", Some(SignatureInvalid)),
+            ("wechatpay2-sha256-rsa2048", Some(SignatureInvalid)),
+        ] {
+            let kind = [("wechatpay-signature-type".to_owned(), value.to_owned())];
+            assert_eq!(judged([good.clone(), kind.to_vec()].concat(), &body, NOW).err(), refusal, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_transaction_is_captured_and_a_refund_is_what_became_of_it() {
+        let paid = "captured T1 T1 1.00 CNY A-1 2026-10-01T04:00:00.000Z";
+        assert_eq!(said("TRANSACTION.SUCCESS", PAID), paid);
+        assert_eq!(said("TRANSACTION.SUCCESS", &PAID.replace(r#","currency":"CNY""#, "")), paid);
+        assert_eq!(said("TRANSACTION.SUCCESS", &PAID.replace("A-1", "a b")), paid.replace("A-1", "-"));
+        let refunded = "T1 R1 0.40 CNY A-1 2026-10-02T04:00:00.000Z";
+        assert_eq!(said("REFUND.SUCCESS", REFUNDED), format!("refunded {refunded}"));
+        assert_eq!(said("REFUND.ABNORMAL", REFUNDED), format!("refund_failed {refunded}"));
+        let closed = REFUNDED.replace("success_time", "no_time");
+        let noticed = refunded.replace("2026-10-02T04:00:00", "2026-10-01T04:00:01");
+        assert_eq!(said("REFUND.CLOSED", &closed), format!("refund_failed {noticed}"));
+    }
+
+    #[test]
+    fn what_nobody_knows_is_unknown_and_not_decrypted() {
+        assert_eq!(read_body(&notification("PAYSCORE.USER_OPEN_SERVICE", "!")), "unknown PAYSCORE.USER_OPEN_SERVICE");
+        assert_eq!(read_body(r#"{"event_type":"A B","create_time":""}"#), "unknown unnamed");
+    }
+
+    #[test]
+    fn another_merchant_s_money_is_impossible() {
+        assert_eq!(said("TRANSACTION.SUCCESS", &PAID.replace("1900", "1901")), "422");
+        assert_eq!(said("REFUND.SUCCESS", &REFUNDED.replace("1900", "")), "422");
+        assert_eq!(said("REFUND.SUCCESS", &REFUNDED.replace("mchid", "sp_mchid")), "400");
+    }
+
+    #[test]
+    fn a_signed_resource_that_cannot_be_opened_is_malformed() {
+        let good = notification("TRANSACTION.SUCCESS", &sealed(KEY, PAID));
+        assert!(read_body(&good).starts_with("captured "));
+        for body in [
+            notification("TRANSACTION.SUCCESS", &sealed("fedcba9876543210fedcba9876543210", PAID)),
+            notification("TRANSACTION.SUCCESS", ""),
+            notification("TRANSACTION.SUCCESS", "!"),
+            notification("TRANSACTION.SUCCESS", "AAAA"),
+            good.replace("abcdefghijkl", "abcdefghijkm"),
+            good.replace("abcdefghijkl", "abcdefghijk"),
+            good.replace(r#""transaction""#, r#""refund""#),
+            good.replace("AEAD_AES_256_GCM", "AEAD_SM4_GCM"),
+            good.replace("resource", "resources"),
+            "7".to_owned(),
+            String::new(),
+        ] {
+            assert_eq!(read_body(&body), "400", "{body}");
+        }
+        for key in ["", "0123456789abcdef", "0123456789abcdef0123456789abcdef0"] {
+            assert_eq!(decrypt(&key.into(), "abcdefghijkl", "transaction", &sealed(KEY, PAID)), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn what_was_decrypted_and_cannot_be_read_or_cannot_be_is_refused() {
+        for (from, to, wanted) in [
+            (r#""total":100"#, r#""total":1.5"#, "400"),
+            (r#""total":100"#, r#""total":"100""#, "400"),
+            (r#""total":100"#, r#""total":-1"#, "422"),
+            (r#""total":100"#, r#""total":99999999999999999999"#, "422"),
+            (r#""currency":"CNY""#, r#""currency":"XAU""#, "422"),
+            ("T1", "a b", "400"),
+            ("2026-10-01T12:00:00+08:00", "2026-10-01", "400"),
+            ("amount", "amounts", "400"),
+        ] {
+            assert_eq!(said("TRANSACTION.SUCCESS", &PAID.replace(from, to)), wanted, "{to}");
+        }
+        assert_eq!(said("REFUND.SUCCESS", PAID), "400");
+        assert_eq!(said("TRANSACTION.SUCCESS", "7"), "400");
+    }
+}
