@@ -25,6 +25,7 @@ mod joins;
 mod ledger;
 mod meaning;
 mod money;
+mod payments;
 mod reading;
 mod refunds;
 mod signatures;
