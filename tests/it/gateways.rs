@@ -515,7 +515,8 @@ macro_rules! samples {
 #[test]
 fn every_sample_of_stripe_says_what_it_says() {
     let samples = samples! { "stripe":
-        "charge.dispute.created.json" => "dispute_opened pi_1PgafyB7WZ01zgkWSjxsAJo3 dp_1Pgc71B7WZ01zgkWMevJiAUx 10.00 USD -",
+        "charge.dispute.created.json" =>
+            "dispute_opened pi_1PgafyB7WZ01zgkWSjxsAJo3 dp_1Pgc71B7WZ01zgkWMevJiAUx 10.00 USD -",
         "charge.refunded.json" => "silent charge.refunded",
         "payment_intent.succeeded.json" =>
             "captured pi_1PgafyB7WZ01zgkWSjxsAJo3 ch_1PgafuB7WZ01zgkWXYmPNZs8 10.99 USD order-1001",
@@ -591,7 +592,8 @@ fn every_sample_of_adyen_says_what_the_capture_mode_makes_it() {
 fn every_sample_of_airwallex_alipay_and_wechat_pay_says_what_it_says() {
     let keys = Keys::local();
     let airwallex = samples! { "airwallex": "payment_intent.succeeded.json" =>
-        "captured int_sgst8jdw8h0herze16s int_sgst8jdw8h0herze16s 10.00 HKD a647fd73-b71f-4f0b-b25b-42c794655bc5 2025-04-19T09:44:36.000Z"
+        "captured int_sgst8jdw8h0herze16s int_sgst8jdw8h0herze16s 10.00 HKD \
+            a647fd73-b71f-4f0b-b25b-42c794655bc5 2025-04-19T09:44:36.000Z"
     };
     all_are_listed(Gateway::Airwallex, airwallex.len());
     for (body, wanted) in airwallex {
@@ -617,7 +619,8 @@ fn every_sample_of_airwallex_alipay_and_wechat_pay_says_what_it_says() {
         "go_sdk_notify.body.json" => "unknown PAYSCORE.USER_OPEN_SERVICE",
         "transaction_success_32_byte_key.body.json" => WECHATPAY_PAID,
         "refund_success.plaintext.json" =>
-            "refunded 4200000000202610010000000001 50200000000202610020000000001 0.40 CNY order-1001 2026-10-02T04:00:00.000Z",
+            "refunded 4200000000202610010000000001 50200000000202610020000000001 0.40 CNY order-1001 \
+                2026-10-02T04:00:00.000Z",
     };
     all_are_listed(Gateway::Wechatpay, wechatpay.len());
     let [(unknown, is_unknown), (paid, is_paid), (refunded, is_refunded)] = wechatpay;

@@ -30,3 +30,4 @@ mod reading;
 mod refunds;
 mod signatures;
 mod twins;
+mod web;

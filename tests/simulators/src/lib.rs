@@ -4,3 +4,4 @@
 #![allow(clippy::expect_used, reason = "the keys are constants, and a test loads them")]
 
 pub mod gateway;
+pub mod web;

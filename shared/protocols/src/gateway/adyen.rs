@@ -236,6 +236,8 @@ impl RequestItem {
         match code {
             "AUTHORISATION" | "CAPTURE" if code != capture.event_code() => Ok(silent(code)),
             "AUTHORISATION" | "CAPTURE" => self.movement(if self.succeeded()? { Captured } else { CaptureFailed }),
+            // It undoes what was captured, which in automatic mode stands under the payment itself.
+            "CAPTURE_FAILED" if capture == Capture::Automatic => self.movement_under(CaptureFailed, self.payment()),
             "CAPTURE_FAILED" => self.movement(CaptureFailed),
             "REFUND" => self.movement(if self.succeeded()? { Refunded } else { RefundFailed }),
             "REFUND_FAILED" | "REFUNDED_REVERSED" => self.movement(RefundFailed),
@@ -269,15 +271,20 @@ impl RequestItem {
         }
     }
 
+    /// The payment that an item is of; the item of a payment names no other.
+    fn payment(&self) -> &str {
+        match self.original_reference.0.as_str() {
+            "" => &self.psp_reference.0,
+            original => original,
+        }
+    }
+
     fn movement(&self, kind: MovementKind) -> Result<Item, Refusal> {
         self.movement_under(kind, &self.psp_reference.0)
     }
 
     fn movement_under(&self, kind: MovementKind, transaction: &str) -> Result<Item, Refusal> {
-        let payment = match self.original_reference.0.as_str() {
-            "" => &self.psp_reference.0,
-            original => original,
-        };
+        let payment = self.payment();
         // References have none. With one, fields could trade places within what was signed.
         if payment.contains(':') || transaction.contains(':') {
             return Err(Refusal::Malformed("a reference holds the sign that separates signed fields"));
@@ -413,7 +420,6 @@ mod tests {
             ("AUTHORISATION", "false", "silent", "capture_failed"),
             ("CAPTURE", "true", "captured", "silent"),
             ("CAPTURE", "false", "capture_failed", "silent"),
-            ("CAPTURE_FAILED", "true", "capture_failed", "capture_failed"),
             ("REFUND", "true", "refunded", "refunded"),
             ("REFUND", "false", "refund_failed", "refund_failed"),
             ("REFUND_FAILED", "true", "refund_failed", "refund_failed"),
@@ -435,6 +441,10 @@ mod tests {
                 assert_eq!(said(&[item(code, success)], capture), [wanted], "{code} {success} {capture:?}");
             }
         }
+        // It is of the capture that failed: a movement of its own, or the payment itself.
+        let failed = item("CAPTURE_FAILED", "true");
+        assert_eq!(said(std::slice::from_ref(&failed), Manual), [moved("capture_failed")]);
+        assert_eq!(said(&[failed], Automatic), [moved("capture_failed").replace("P1", "O1")]);
         for code in ["SECOND_CHARGEBACK", "PREARBITRATION_LOST"] {
             let wanted = moved("dispute_lost").replace("P1", "P1.second");
             assert_eq!(said(&[item(code, "true")], Manual), [wanted]);

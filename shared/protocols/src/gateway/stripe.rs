@@ -2,7 +2,8 @@
 //!
 //! The key is the signing secret as it is written, `whsec_` with it. Other schemes than v1 are not looked at. Money is
 //! told by three families of events: the payment intent, the refund, the dispute. Sources:
-//! docs.stripe.com/webhooks, docs.stripe.com/api/events/types, docs.stripe.com/currencies; stripe/stripe-python, stripe/stripe-go.
+//! docs.stripe.com/webhooks, docs.stripe.com/api/events/types, docs.stripe.com/currencies; stripe/stripe-python,
+//! stripe/stripe-go.
 
 use domain::{Gateway, Money, MovementKind, UnixMillis};
 use secrecy::SecretString;
@@ -451,22 +452,29 @@ mod tests {
 
     #[test]
     fn a_signed_body_that_is_no_event_is_malformed() {
-        for body in [
-            "",
-            "7",
-            "[]",
-            "{}",
-            "{\"type\":7,\"created\":1}",
-            r#"{"type":"payment_intent.succeeded","created":1,"data":{}}"#,
-            r#"{"type":"payment_intent.succeeded","created":1,"data":{"object":[]}}"#,
-            r#"{"type":"payment_intent.succeeded","created":-1,"data":{"object":{"id":"p","amount":1,"currency":"eur"}}}"#,
-            r#"{"type":"payment_intent.succeeded","created":1.5,"data":{"object":{"id":"p","amount":1,"currency":"eur"}}}"#,
-            r#"{"type":"payment_intent.succeeded","created":1,"data":{"object":{"id":"a b","amount":1,"currency":"eur"}}}"#,
-            r#"{"type":"payment_intent.succeeded","created":1,"data":{"object":{"id":"","amount":1,"currency":"eur"}}}"#,
-            r#"{"type":"payment_intent.succeeded","created":1,"data":{"object":{"id":"p","amount":1,"currency":"eur","latest_charge":7}}}"#,
-            r#"{"type":"payment_intent.succeeded","created":1,"data":{"object":{"id":"p","id":"p","amount":1,"currency":"eur"}}}"#,
-        ] {
+        let paid = |created: &str, object: &str| {
+            format!(r#"{{"type":"payment_intent.succeeded","created":{created},"data":{{"object":{object}}}}}"#)
+        };
+        let good = r#"{"id":"p","amount":1,"currency":"eur"}"#;
+        assert_eq!(shown(read(&Signed(paid("1", good).into())))[0].split(' ').next(), Some("captured"));
+        for body in
+            ["", "7", "[]", "{}", r#"{"type":7,"created":1}"#, r#"{"type":"refund.created","created":1,"data":{}}"#]
+        {
             assert_eq!(shown(read(&Signed(body.into()))), ["400"], "{body}");
+        }
+        for created in ["-1", "1.5", "1e3", "\"1\"", "null", "99999999999999999999"] {
+            assert_eq!(shown(read(&Signed(paid(created, good).into()))), ["400"], "{created}");
+        }
+        for object in [
+            "[]",
+            &good.replace(r#""p""#, r#""a b""#),
+            &good.replace(r#""p""#, r#""""#),
+            &good.replace(r#""p""#, "7"),
+            &good.replace(r#""p""#, r#""p","id":"p""#),
+            &good.replace(r#""p""#, r#""p","latest_charge":7"#),
+            &good.replace(r#""p""#, r#""p","latest_charge":{}"#),
+        ] {
+            assert_eq!(shown(read(&Signed(paid("1", object).into()))), ["400"], "{object}");
         }
     }
 }

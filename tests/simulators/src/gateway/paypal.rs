@@ -18,6 +18,7 @@ pub(super) fn body(told: &Told<'_>) -> Option<String> {
         MovementKind::RefundedInTotal => return None,
     };
     let id = format!("WH-{}-{}", told.event.kind.as_str(), told.transaction());
+    let link = format!("https://api.paypal.com/v1/notifications/webhooks-events/{id}");
     let body = json!({
         "id": id,
         "event_version": "1.0",
@@ -27,7 +28,7 @@ pub(super) fn body(told: &Told<'_>) -> Option<String> {
         "event_type": kind,
         "summary": format!("{} {}", told.major(), told.code()),
         "resource": resource,
-        "links": [{"href": format!("https://api.paypal.com/v1/notifications/webhooks-events/{id}"), "rel": "self", "method": "GET"}]
+        "links": [{"href": link, "rel": "self", "method": "GET"}]
     });
     Some(body.to_string())
 }

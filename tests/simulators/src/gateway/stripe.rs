@@ -54,7 +54,7 @@ fn intent(told: &Told<'_>, status: &str) -> Option<Value> {
         "client_secret": "pi_simulated_secret",
         "created": told.event.occurred_at.seconds(),
         "currency": told.code().to_lowercase(),
-        "last_payment_error": (!is_paid).then(|| json!({"charge": charge, "code": "card_declined", "type": "card_error"})),
+        "last_payment_error": (!is_paid).then(|| json!({"charge": charge, "code": "card_declined"})),
         "latest_charge": charge,
         "livemode": false,
         "metadata": metadata(told),
