@@ -205,11 +205,14 @@ fn check_view(truth: &Truth, facts: &PaymentFacts) {
     let total = |kind| -> i64 {
         truth.movements.iter().filter(|movement| movement.kind == kind).map(|movement| movement.money.minor()).sum()
     };
-    let (captured, lost) = (total(MovementKind::Captured), total(MovementKind::DisputeLost));
+    let captured = total(MovementKind::Captured);
     let in_total = truth.movements.iter().filter(|movement| movement.kind == MovementKind::RefundedInTotal);
     let in_total = in_total.map(|movement| movement.money.minor()).max().unwrap_or(0);
     let refunded = total(MovementKind::Refunded) - total(MovementKind::RefundFailed) + in_total;
-    let is_open = total(MovementKind::DisputeOpened) > 0 && lost + total(MovementKind::DisputeWon) == 0;
+    let is_open = total(MovementKind::DisputeOpened) > 0
+        && total(MovementKind::DisputeLost) + total(MovementKind::DisputeWon) == 0;
+    // A dispute takes what is still there.
+    let lost = total(MovementKind::DisputeLost).min(captured - refunded);
     let mut order = OrderFacts::default();
     order.placed = Some(placed(truth));
     let known = OrderKnowledge { order, trades: BTreeMap::new(), payments: vec![facts.clone()] };

@@ -128,9 +128,8 @@ fn take(placed: &Placed, totals: &mut RefundTotals, sums: Sums, asked: Money, ca
     match grant(placed, *totals, sums, asked) {
         Ok(granted) => {
             assert!(granted.charged.minor() > 0, "case {case}: a refund of nothing");
-            totals.count += 1;
-            totals.priced_minor += granted.priced.minor();
-            totals.charged_minor += granted.charged.minor();
+            assert_eq!(granted.through.charged_minor, totals.charged_minor + granted.charged.minor(), "case {case}");
+            *totals = granted.through;
             assert!(totals.charged_minor <= sums.captured, "case {case}: {totals:?} of {}", sums.captured);
             true
         }

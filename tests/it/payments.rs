@@ -190,15 +190,16 @@ async fn one_payment_never_counts_for_two_orders() {
 }
 
 #[tokio::test]
-async fn captured_money_that_names_no_order_is_kept_and_alarmed_once() {
+async fn captured_money_that_names_no_order_is_kept_and_alarmed() {
     let shop = Shop::new();
     let event = movement(Gateway::Stripe, MovementKind::Captured, 10_230, None);
     let metrics = async || {
         assert_eq!(paid(&shop, callback(&event, NOW)).await.status_code, 200);
         shop.log.all().pop().unwrap().metrics().to_vec()
     };
-    assert_eq!(metrics().await, [metric::PAYMENT_WITHOUT_ORDER]);
-    assert_eq!(metrics().await, [""; 0], "a duplicate is no news");
+    for _ in 0..2 {
+        assert_eq!(metrics().await, [metric::PAYMENT_WITHOUT_ORDER]);
+    }
     assert_eq!(shop.ledger.all().len(), 1);
 }
 

@@ -100,7 +100,7 @@ async fn links_are_added_to_those_that_are_there_and_again_changes_nothing() {
 }
 
 #[tokio::test]
-async fn an_order_is_read_by_one_query_and_one_batch_read() {
+async fn an_order_is_read_by_one_query_of_each_index_and_one_batch_read() {
     let shop = Shop::new();
     shop.answered(client("PUT", "/orders/A-1/trades", "n1", NOW, &links(&[1, 2, 3]))).await;
     let before = shop.plan.calls().len();

@@ -43,7 +43,7 @@ impl Asked {
     }
 
     /// What it is about, as the log names it. A new order's id is in the body.
-    fn subject(&self) -> Option<(&'static str, String)> {
+    fn subject(&self) -> Option<Subject> {
         match self {
             Self::Order(id) | Self::Link(id) | Self::Refund(id) => Some((field::ORDER_ID, id.to_string())),
             Self::Trade(key) => Some((field::TRADE_ID, key.to_string())),
@@ -51,6 +51,9 @@ impl Asked {
         }
     }
 }
+
+/// A field of the log that names a thing, and its name.
+type Subject = (&'static str, String);
 
 /// The facts of orders, of trades and of payments.
 type Facts<'a, O, T, L> = (&'a O, &'a T, &'a L);
@@ -69,14 +72,14 @@ pub async fn handle(
 ) -> Response {
     let began = clock.now();
     let asked = Asked::read(&request);
-    let mut subject = asked.as_ref().ok().and_then(Asked::subject);
+    let mut subjects: Vec<Subject> = asked.as_ref().ok().and_then(Asked::subject).into_iter().collect();
     let work = async {
         let client = authenticate(&request, began, source, cache, nonces).await?;
-        answer(asked, &request, client, began, facts, rates, &mut subject).await
+        answer(asked, &request, client, began, facts, rates, &mut subjects).await
     };
     let answered = before(deadline, clock, work).await;
     let (response, event) = conclude(answered);
-    let event = subject.into_iter().fold(event, |event, (name, id)| event.with(name, id));
+    let event = subjects.into_iter().fold(event, |event, (name, id)| event.with(name, id));
     log.write(
         event
             .with(field::REQUEST_ID, request.request_id)
@@ -93,7 +96,7 @@ async fn answer(
     now: UnixMillis,
     facts: Facts<'_, impl OrderStore + OrderBook, impl TradeStore, impl Ledger>,
     (source, quotes, tolerance_percent): Rates<'_, impl RateSource>,
-    subject: &mut Option<(&'static str, String)>,
+    subjects: &mut Vec<Subject>,
 ) -> Result<Response, NotAnswered> {
     let body = request.body.as_deref().map_err(|refusal| *refusal)?;
     match asked? {
@@ -103,12 +106,16 @@ async fn answer(
         }
         Asked::Create => {
             let wanted = orders_api::read_order_request(body)?;
-            *subject = Some((field::ORDER_ID, wanted.id.to_string()));
+            subjects.push((field::ORDER_ID, wanted.id.to_string()));
             creation::create(wanted, now, client, facts, (source, tolerance_percent)).await
         }
         Asked::Order(id) => reading::show_order(200, id, facts).await,
         Asked::Link(id) => reading::link(id, orders_api::read_links(body, now, &client)?, facts).await,
-        Asked::Refund(id) => refunds::refund(id, orders_api::read_refund_request(body)?, now, client, facts).await,
+        Asked::Refund(id) => {
+            let wanted = orders_api::read_refund_request(body)?;
+            subjects.push((field::REFUND_ID, wanted.0.to_string()));
+            refunds::refund(id, wanted, now, client, facts).await
+        }
         Asked::Trade(key) => reading::show_trade(key, facts.0, facts.1).await,
     }
 }

@@ -6,7 +6,9 @@ use adapters::ports::{Ledger, OrderBook, OrderStore, Refunded, TradeStore, read_
 use adapters::{Certainty, PortError, error::Cause};
 use domain::payment::settle;
 use domain::refund::grant;
-use domain::{Money, NoRefund, OrderId, OrderKnowledge, Origin, Refund, RefundId, RefundState, Sums, UnixMillis};
+use domain::{
+    Granted, Money, NoRefund, OrderId, OrderKnowledge, Origin, Refund, RefundId, RefundState, Sums, UnixMillis,
+};
 use lambda::http::{NotAnswered, Response};
 use protocols::{Refusal, orders_api};
 
@@ -31,7 +33,7 @@ pub(crate) async fn refund(
             return repeated(order, kept.clone(), asked, sums);
         }
         let refund = decide(&known, sums, (id.clone(), asked), now, &by)?;
-        match orders.refund(&order, &refund, known.order.refund_totals).await? {
+        match orders.refund(&order, &refund).await? {
             Refunded::Granted => return Ok(answer(201, order, refund, RefundState::Requested)),
             Refunded::Kept(kept) => return repeated(order, *kept, asked, sums),
             Refunded::Moved => tokio::time::sleep(Duration::from_millis(round * ROUND_WAIT_MS)).await,
@@ -49,11 +51,9 @@ fn decide(
     by: &Origin,
 ) -> Result<Refund, Refusal> {
     let placed = known.order.placed.as_ref().ok_or(Refusal::Conflict("nobody created this order"))?;
-    let totals = known.order.refund_totals;
-    let granted = grant(placed, totals, sums, asked).map_err(refusal)?;
-    let charged_through_minor = totals.charged_minor.saturating_add(granted.charged.minor());
-    let (priced, charged) = (granted.priced, granted.charged);
-    Ok(Refund { id, asked, priced, charged, charged_through_minor, at, by: by.clone() })
+    let Granted { priced, charged, through } =
+        grant(placed, known.order.refund_totals, sums, asked).map_err(refusal)?;
+    Ok(Refund { id, asked, priced, charged, through, at, by: by.clone() })
 }
 
 /// A refund of this id was granted before.

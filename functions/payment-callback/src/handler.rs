@@ -116,10 +116,9 @@ fn movement_event(payment: &PaymentEvent, recorded: Recorded) -> WideEvent {
         .with(field::PAYMENT_TRANSACTION, payment.transaction_id.as_str());
     let event = match &payment.order {
         Some(order) => event.with(field::ORDER_ID, order.as_str()),
-        // Money without an order: kept, and seen by nobody until a person looks for it.
-        None if (payment.kind, recorded) == (MovementKind::Captured, Recorded::Applied) => {
-            event.with_metric(metric::PAYMENT_WITHOUT_ORDER)
-        }
+        // Money without an order: kept, and seen by nobody until a person looks for it. A duplicate tells again,
+        // because the first try may have been cut off before it told.
+        None if payment.kind == MovementKind::Captured => event.with_metric(metric::PAYMENT_WITHOUT_ORDER),
         None => event,
     };
     match recorded {

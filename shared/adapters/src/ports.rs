@@ -10,8 +10,7 @@ use std::future::Future;
 use domain::order::KnownOrder;
 use domain::{
     AppKey, Link, LogisticsId, Nonce, OrderFacts, OrderId, OrderKnowledge, OrderReport, Outcome, Package, PaymentFacts,
-    PaymentKey, Placed, Recorded, ReferenceRates, Refund, RefundTotals, TradeFacts, TradeKey, TradeReport,
-    TradeStatuses, UnixMillis,
+    PaymentKey, Placed, Recorded, ReferenceRates, Refund, TradeFacts, TradeKey, TradeReport, TradeStatuses, UnixMillis,
 };
 use futures::stream::{self, StreamExt, TryStreamExt};
 use protocols::VerifiedEvent;
@@ -52,7 +51,7 @@ pub enum Refunded {
     Granted,
     /// A refund of that id was kept before: this one.
     Kept(Box<Refund>),
-    /// Others were granted meanwhile: the totals are not those that it was decided by.
+    /// Others were granted meanwhile: it is not the next one any more.
     Moved,
 }
 
@@ -63,14 +62,9 @@ pub trait OrderBook {
     fn place(&self, order: &OrderId, placed: &Placed)
     -> impl Future<Output = Result<Option<Placed>, PortError>> + Send;
 
-    /// Keeps a refund and the totals with it, in one transaction, if no refund of its id is kept and the totals are
-    /// still `before`, which it was decided by.
-    fn refund(
-        &self,
-        order: &OrderId,
-        refund: &Refund,
-        before: RefundTotals,
-    ) -> impl Future<Output = Result<Refunded, PortError>> + Send;
+    /// Keeps a refund and the order's totals through it, in one transaction, if no refund of its id is kept and it is
+    /// still the next one by its count.
+    fn refund(&self, order: &OrderId, refund: &Refund) -> impl Future<Output = Result<Refunded, PortError>> + Send;
 }
 
 /// The ledger: what gateways reported of money that moved, by payment.

@@ -422,10 +422,14 @@ fn sums_of_payment(entries: &[&PaymentEvent]) -> Sums {
     let in_total = amounts(MovementKind::RefundedInTotal).max().unwrap_or(0);
     let disputes = disputes(entries);
     let lost = disputes.values().filter(|latest| latest.kind == MovementKind::DisputeLost);
+    let lost = lost.map(|latest| latest.money.minor()).fold(0, i64::saturating_add);
+    let captured = total(MovementKind::Captured);
+    let refunded = total(MovementKind::Refunded).max(in_total);
     Sums {
-        captured: total(MovementKind::Captured),
-        refunded: total(MovementKind::Refunded).max(in_total),
-        lost: lost.map(|latest| latest.money.minor()).fold(0, i64::saturating_add),
+        captured,
+        refunded,
+        // A dispute takes what is still there: PayPal tells of one loss both as a reversal and as a dispute.
+        lost: lost.min(captured.saturating_sub(refunded)).max(0),
         is_disputed: disputes.values().any(|latest| latest.kind == MovementKind::DisputeOpened),
     }
 }

@@ -12,8 +12,8 @@ use time::{Date, Duration, OffsetDateTime};
 use crate::money::{Currency, InvalidMoney, Money};
 use crate::time::UnixMillis;
 
-/// Significant digits of a cross rate. With fifteen, the largest amount that we keep converts as by the exact
-/// quotient, to the minor unit or its neighbour.
+/// Significant digits of a cross rate. With fifteen, an amount of up to a hundred trillion minor units converts as by
+/// the exact quotient, to the minor unit or its neighbour.
 pub const DIGITS: u32 = 15;
 /// The largest mantissa of a rate that we take from outside: eighteen digits.
 const MANTISSA_MAX: i128 = 1_000_000_000_000_000_000;

@@ -20,18 +20,19 @@ pub struct Refund {
     pub priced: Money,
     /// What goes back to the customer, in the charge currency.
     pub charged: Money,
-    /// What all refunds up to this one send back, in minor units of the charge currency.
-    pub charged_through_minor: i64,
+    /// What goes back in all, this one with it.
+    pub through: RefundTotals,
     /// When it was granted, by our clock.
     pub at: UnixMillis,
     /// Who asked.
     pub by: Origin,
 }
 
-/// What the refunds of an order come to. The counter that bounds them.
+/// How much of an order goes back in all: what was granted here, and what was known to have gone back at the gateways
+/// besides when the last refund was granted. The counter that bounds refunds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RefundTotals {
-    /// How many there are.
+    /// How many were granted.
     pub count: u32,
     /// In minor units of the price's currency.
     pub priced_minor: i64,
@@ -39,24 +40,12 @@ pub struct RefundTotals {
     pub charged_minor: i64,
 }
 
-impl RefundTotals {
-    /// The totals with one more.
-    #[must_use]
-    pub const fn with(self, refund: &Refund) -> Self {
-        Self {
-            count: self.count.saturating_add(1),
-            priced_minor: self.priced_minor.saturating_add(refund.priced.minor()),
-            charged_minor: self.charged_minor.saturating_add(refund.charged.minor()),
-        }
-    }
-}
-
 /// Where a refund stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefundState {
     /// It was granted; no gateway reported it yet.
     Requested,
-    /// Gateways reported at least so much money back as this refund and all before it come to.
+    /// Gateways reported at least so much money back as goes back in all with this refund.
     Settled,
 }
 
@@ -73,7 +62,7 @@ impl RefundState {
 impl Refund {
     /// Where it stands beside what gateways reported. Gateways do not name our refunds, so the oldest settle first.
     pub const fn state(&self, sums: Sums) -> RefundState {
-        if sums.refunded >= self.charged_through_minor { RefundState::Settled } else { RefundState::Requested }
+        if sums.refunded >= self.through.charged_minor { RefundState::Settled } else { RefundState::Requested }
     }
 }
 
@@ -104,33 +93,53 @@ pub struct Granted {
     pub priced: Money,
     /// In the charge currency.
     pub charged: Money,
+    /// What goes back in all, this one with it.
+    pub through: RefundTotals,
+}
+
+/// What a refund comes to in each currency.
+struct Amounts {
+    priced: Money,
+    charged: Money,
 }
 
 /// Decides a refund beside what was granted before and what gateways reported.
 ///
-/// What may go back is what was captured, less disputes that were lost, less the greater of what was granted and
-/// what gateways reported as refunded: a refund made at the gateway counts, and a granted one that was reported counts once.
+/// What may go back is what was captured, less disputes that were lost, less what goes back already: the greater of
+/// the counter and of what gateways reported. So a refund made at a gateway counts, one that was granted here and then
+/// reported counts once, and what was granted beside one made elsewhere is remembered in the counter.
 pub fn grant(placed: &Placed, granted: RefundTotals, sums: Sums, asked: Money) -> Result<Granted, NoRefund> {
     let rate = placed.rate.as_ref().ok_or(NoRefund::NoRateRecord)?;
     let price = placed.content.price;
-    let paid = Money::new(sums.captured, placed.due.currency())?;
+    let of_charge_currency = |minor: i64| Money::new(minor, placed.due.currency());
+    let paid = of_charge_currency(sums.captured)?;
     // What was paid, in the currency of the price. The due amount is the price itself, not its way there and back.
     let paid_priced = if paid == placed.due { price } else { rate.convert_back(paid)? };
-    let taken = granted.charged_minor.max(sums.refunded).saturating_add(sums.lost);
-    let elsewhere = Money::new(taken.saturating_sub(granted.charged_minor), placed.due.currency())?;
-    let priced_taken = granted.priced_minor.saturating_add(rate.convert_back(elsewhere)?.minor());
-    let (charged_left, priced_left) = (left(paid, taken), left(paid_priced, priced_taken));
+    let taken = granted.charged_minor.max(sums.refunded);
+    let elsewhere = rate.convert_back(of_charge_currency(taken.saturating_sub(granted.charged_minor))?)?;
+    let priced_taken = granted.priced_minor.saturating_add(elsewhere.minor());
+    let lost = rate.convert_back(of_charge_currency(sums.lost)?)?;
+    let charged_left = left(paid, taken.saturating_add(sums.lost));
+    let priced_left = left(paid_priced, priced_taken.saturating_add(lost.minor()));
     if asked.is_zero() {
         return Err(NoRefund::Nothing);
     }
-    let amounts = match asked.currency() {
+    let Amounts { priced, charged } = match asked.currency() {
         currency if currency == placed.due.currency() => {
             of_charge(asked, charged_left, priced_left, || rate.convert_back(asked))?
         }
         currency if currency == price.currency() => of_price(asked, charged_left, priced_left, || rate.convert(asked))?,
         _ => return Err(NoRefund::Currency),
     };
-    if amounts.charged.is_zero() { Err(NoRefund::Nothing) } else { Ok(amounts) }
+    if charged.is_zero() {
+        return Err(NoRefund::Nothing);
+    }
+    let through = RefundTotals {
+        count: granted.count.saturating_add(1),
+        priced_minor: priced_taken.saturating_add(priced.minor()),
+        charged_minor: taken.saturating_add(charged.minor()),
+    };
+    Ok(Granted { priced, charged, through })
 }
 
 /// Asked in the charge currency.
@@ -139,11 +148,11 @@ fn of_charge(
     charged_left: Money,
     priced_left: Money,
     converted: impl FnOnce() -> Result<Money, InvalidMoney>,
-) -> Result<Granted, NoRefund> {
+) -> Result<Amounts, NoRefund> {
     match asked.cmp(&charged_left) {
         std::cmp::Ordering::Greater => Err(NoRefund::BeyondPaid),
-        std::cmp::Ordering::Equal => Ok(Granted { priced: priced_left, charged: charged_left }),
-        std::cmp::Ordering::Less => Ok(Granted { priced: converted()?.min(priced_left), charged: asked }),
+        std::cmp::Ordering::Equal => Ok(Amounts { priced: priced_left, charged: charged_left }),
+        std::cmp::Ordering::Less => Ok(Amounts { priced: converted()?.min(priced_left), charged: asked }),
     }
 }
 
@@ -153,11 +162,11 @@ fn of_price(
     charged_left: Money,
     priced_left: Money,
     converted: impl FnOnce() -> Result<Money, InvalidMoney>,
-) -> Result<Granted, NoRefund> {
+) -> Result<Amounts, NoRefund> {
     match asked.cmp(&priced_left) {
         std::cmp::Ordering::Greater => Err(NoRefund::BeyondPaid),
-        std::cmp::Ordering::Equal => Ok(Granted { priced: asked, charged: charged_left }),
-        std::cmp::Ordering::Less => Ok(Granted { priced: asked, charged: converted()?.min(charged_left) }),
+        std::cmp::Ordering::Equal => Ok(Amounts { priced: asked, charged: charged_left }),
+        std::cmp::Ordering::Less => Ok(Amounts { priced: asked, charged: converted()?.min(charged_left) }),
     }
 }
 
@@ -206,9 +215,7 @@ mod tests {
         let mut totals = RefundTotals::default();
         let mut grant_one = |asked: &Money| {
             let granted = grant(placed, totals, sums, *asked)?;
-            totals.count += 1;
-            totals.priced_minor += granted.priced.minor();
-            totals.charged_minor += granted.charged.minor();
+            totals = granted.through;
             Ok(granted.charged.minor())
         };
         asked.iter().map(&mut grant_one).collect()
@@ -248,9 +255,11 @@ mod tests {
     #[test]
     fn what_went_back_at_the_gateway_counts() {
         let outside = Sums { captured: 10_230, refunded: 3_000, lost: 1_000, is_disputed: false };
-        let asked = [money(16_500, "JPY"), money(6_231, "EUR"), money(6_230, "EUR")];
+        let asked = [money(16_500, "JPY"), money(6_231, "EUR"), money(6_230, "EUR"), money(1, "EUR")];
         let beyond = Err(NoRefund::BeyondPaid);
-        assert_eq!(grants(&incident(), outside, &asked), [beyond, beyond, Ok(6_230)]);
+        assert_eq!(grants(&incident(), outside, &asked), [beyond, beyond, Ok(6_230), beyond]);
+        let in_turns = [money(6_000, "EUR"), money(230, "EUR"), money(230, "EUR")];
+        assert_eq!(grants(&incident(), outside, &in_turns), [Ok(6_000), Ok(230), beyond]);
         let totals = RefundTotals { count: 1, priced_minor: 8_250, charged_minor: 5_115 };
         let reported = Sums { captured: 10_230, refunded: 5_115, ..Sums::default() };
         let granted = grant(&incident(), totals, reported, money(8_250, "JPY"));

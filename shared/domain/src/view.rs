@@ -161,10 +161,10 @@ pub fn view(id: &OrderId, known: &OrderKnowledge) -> OrderView {
     }
 }
 
-/// The refunds by what they come to together, which is the order in which they were granted.
+/// The refunds in the order in which they were granted.
 fn refunds(order: &OrderFacts, sums: Sums) -> Vec<(Refund, RefundState)> {
     let mut refunds: Vec<_> = order.refunds.values().map(|refund| (refund.clone(), refund.state(sums))).collect();
-    refunds.sort_by_key(|(refund, _)| refund.charged_through_minor);
+    refunds.sort_by_key(|(refund, _)| refund.through.count);
     refunds
 }
 

@@ -9,8 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use domain::order::KnownOrder;
 use domain::{
     AppKey, Link, LogisticsId, Nonce, OrderFacts, OrderId, OrderReport, Outcome, Package, PaymentFacts, PaymentKey,
-    Placed, Recorded, ReferenceRates, Refund, RefundTotals, TradeFacts, TradeKey, TradeReport, TradeStatuses,
-    UnixMillis,
+    Placed, Recorded, ReferenceRates, Refund, TradeFacts, TradeKey, TradeReport, TradeStatuses, UnixMillis,
 };
 use protocols::VerifiedEvent;
 use protocols::gateway::paypal::CertificateUrl;
@@ -170,8 +169,8 @@ impl<P: OrderBook + Sync> OrderBook for Faulty<P> {
         self.plan.around("orders.place", self.port.place(order, placed)).await
     }
 
-    async fn refund(&self, order: &OrderId, refund: &Refund, before: RefundTotals) -> Result<Refunded, PortError> {
-        self.plan.around("orders.refund", self.port.refund(order, refund, before)).await
+    async fn refund(&self, order: &OrderId, refund: &Refund) -> Result<Refunded, PortError> {
+        self.plan.around("orders.refund", self.port.refund(order, refund)).await
     }
 }
 

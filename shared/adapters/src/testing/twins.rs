@@ -8,8 +8,7 @@ use domain::fact::compare;
 use domain::order::KnownOrder;
 use domain::{
     AppKey, Event, Link, LogisticsId, Nonce, OrderFacts, OrderId, OrderReport, Outcome, Package, PaymentFacts,
-    PaymentKey, Placed, Recorded, ReferenceRates, Refund, RefundTotals, TradeFacts, TradeKey, TradeReport,
-    TradeStatuses, UnixMillis,
+    PaymentKey, Placed, Recorded, ReferenceRates, Refund, TradeFacts, TradeKey, TradeReport, TradeStatuses, UnixMillis,
 };
 use protocols::VerifiedEvent;
 use protocols::gateway::paypal::CertificateUrl;
@@ -89,16 +88,16 @@ impl OrderBook for MemoryOrders {
         Ok(kept.clone())
     }
 
-    async fn refund(&self, order: &OrderId, refund: &Refund, before: RefundTotals) -> Result<Refunded, PortError> {
+    async fn refund(&self, order: &OrderId, refund: &Refund) -> Result<Refunded, PortError> {
         let mut orders = self.0.lock();
         let facts = orders.entry(order.clone()).or_default();
         if let Some(kept) = facts.refunds.get(&refund.id) {
             return Ok(Refunded::Kept(Box::new(kept.clone())));
         }
-        if facts.refund_totals.count != before.count {
+        if facts.refund_totals.count.checked_add(1) != Some(refund.through.count) {
             return Ok(Refunded::Moved);
         }
-        facts.refund_totals = before.with(refund);
+        facts.refund_totals = refund.through;
         facts.refunds.insert(refund.id.clone(), refund.clone());
         Ok(Refunded::Granted)
     }

@@ -46,6 +46,7 @@ const SILENT: Silent = Silent {
         "PENDING",
         "RECURRING_CONTRACT",
         "REPORT_AVAILABLE",
+        "REQUEST_FOR_INFORMATION",
         "TECHNICAL_CANCEL",
     ],
     prefixes: &[],
@@ -242,7 +243,7 @@ impl RequestItem {
             "REFUND" => self.movement(if self.succeeded()? { Refunded } else { RefundFailed }),
             "REFUND_FAILED" | "REFUNDED_REVERSED" => self.movement(RefundFailed),
             "CANCEL_OR_REFUND" => self.cancelled_or_refunded(),
-            "NOTIFICATION_OF_CHARGEBACK" | "REQUEST_FOR_INFORMATION" => self.movement(DisputeOpened),
+            "NOTIFICATION_OF_CHARGEBACK" => self.movement(DisputeOpened),
             "CHARGEBACK" => self.movement(DisputeLost),
             "CHARGEBACK_REVERSED" | "PREARBITRATION_WON" => self.movement(DisputeWon),
             "SECOND_CHARGEBACK" | "PREARBITRATION_LOST" => {
@@ -414,7 +415,10 @@ mod tests {
     #[test]
     fn each_event_is_what_the_capture_mode_makes_it() {
         use Capture::{Automatic, Manual};
-        let moved = |kind: &str| format!("{kind} O1 P1 11.30 EUR A-1 2026-01-19T15:42:03.000Z");
+        let moved = |kind: &str| {
+            let order = if kind.starts_with("capture") { "A-1" } else { "-" };
+            format!("{kind} O1 P1 11.30 EUR {order} 2026-01-19T15:42:03.000Z")
+        };
         for (code, success, manual, automatic) in [
             ("AUTHORISATION", "true", "silent", "captured"),
             ("AUTHORISATION", "false", "silent", "capture_failed"),
@@ -425,7 +429,7 @@ mod tests {
             ("REFUND_FAILED", "true", "refund_failed", "refund_failed"),
             ("REFUNDED_REVERSED", "true", "refund_failed", "refund_failed"),
             ("NOTIFICATION_OF_CHARGEBACK", "true", "dispute_opened", "dispute_opened"),
-            ("REQUEST_FOR_INFORMATION", "true", "dispute_opened", "dispute_opened"),
+            ("REQUEST_FOR_INFORMATION", "true", "silent", "silent"),
             ("CHARGEBACK", "true", "dispute_lost", "dispute_lost"),
             ("CHARGEBACK_REVERSED", "true", "dispute_won", "dispute_won"),
             ("PREARBITRATION_WON", "true", "dispute_won", "dispute_won"),
@@ -454,7 +458,7 @@ mod tests {
     #[test]
     fn cancel_or_refund_is_what_adyen_did() {
         for (action, success, wanted) in [
-            (json!("refund"), "true", "refunded O1 P1 11.30 EUR A-1 2026-01-19T15:42:03.000Z"),
+            (json!("refund"), "true", "refunded O1 P1 11.30 EUR - 2026-01-19T15:42:03.000Z"),
             (json!("refund"), "false", "unknown CANCEL_OR_REFUND"),
             (json!("cancel"), "true", "silent CANCEL_OR_REFUND"),
             (json!("void"), "true", "unknown CANCEL_OR_REFUND"),

@@ -89,10 +89,31 @@ impl Movement<'_> {
             payment: PaymentKey { gateway: self.gateway, payment_id },
             transaction_id,
             kind: self.kind,
-            order: self.order.and_then(|order| OrderId::new(order).ok()),
+            order: self
+                .order
+                .filter(|_| names_order(self.gateway, self.kind))
+                .and_then(|order| OrderId::new(order).ok()),
             money: self.money,
             occurred_at: self.occurred_at,
         })))
+    }
+}
+
+/// Whether what stands beside a movement is our order. At Stripe, PayPal and Adyen a refund has references of its own,
+/// which the shop may use for anything; that it is of the payment is enough. The others repeat the order's number.
+const fn names_order(gateway: Gateway, kind: MovementKind) -> bool {
+    match (gateway, kind) {
+        (_, MovementKind::Captured | MovementKind::CaptureFailed) => true,
+        (
+            Gateway::Stripe | Gateway::Paypal | Gateway::Adyen,
+            MovementKind::Refunded
+            | MovementKind::RefundedInTotal
+            | MovementKind::RefundFailed
+            | MovementKind::DisputeOpened
+            | MovementKind::DisputeWon
+            | MovementKind::DisputeLost,
+        ) => false,
+        (Gateway::Airwallex | Gateway::Alipay | Gateway::Wechatpay, _) => true,
     }
 }
 

@@ -245,9 +245,8 @@ fn dispute_closed(event: &Event<'_>) -> Result<Item, Refusal> {
     }
 }
 
-/// A dispute is of a payment; its metadata are the bank's affair and name no order of ours.
 fn dispute(event: &Event<'_>, kind: MovementKind) -> Result<Item, Refusal> {
-    let dispute = Object { metadata: None, ..event.object()? };
+    let dispute = event.object()?;
     dispute.movement(event, kind, (&dispute.paid_by()?, &dispute.id), dispute.money(dispute.amount)?)
 }
 

@@ -180,7 +180,7 @@ struct Told<'a> {
 
 /// The request that tells of a movement, sent and signed now. `None` for what the gateway cannot say: a kind that it
 /// has no event for, a currency or an amount that it has not, a capture under another id than its payment's where the
-/// two are one there. Left out is what it does not say: the order of a dispute at Stripe and PayPal, and what is finer
+/// two are one there. Left out is what no reader may take: the order of a refund or a dispute at Stripe, PayPal and Adyen, and what is finer
 /// than a second, except at Adyen and PayPal and in Alipay's refunds.
 pub fn callback(
     keys: &Keys,
@@ -306,8 +306,8 @@ mod tests {
 
     /// Whether the gateway says which order of ours it speaks of.
     fn carries_order(gateway: Gateway, kind: MovementKind) -> bool {
-        let disputes = [MovementKind::DisputeOpened, MovementKind::DisputeWon, MovementKind::DisputeLost];
-        !disputes.contains(&kind) || matches!(gateway, Gateway::Adyen | Gateway::Airwallex)
+        let is_capture = matches!(kind, MovementKind::Captured | MovementKind::CaptureFailed);
+        is_capture || matches!(gateway, Gateway::Airwallex | Gateway::Alipay | Gateway::Wechatpay)
     }
 
     fn said_by(gateway: Gateway, capture: Capture) -> Vec<&'static str> {

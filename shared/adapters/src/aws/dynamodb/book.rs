@@ -108,7 +108,7 @@ fn refund_item(order: &OrderId, refund: &Refund) -> Item {
     head(order, format!("{REFUND_PREFIX}{}", refund.id), refund.at, &refund.by)
         .into_iter()
         .chain(amounts.into_iter().flat_map(|(name, money)| amount(name, money)))
-        .chain([number("charged_through_minor", refund.charged_through_minor)])
+        .chain(totals(refund.through))
         .collect()
 }
 
@@ -118,27 +118,29 @@ fn read_refund(item: &Item) -> Option<Refund> {
         asked: money(item, "asked_minor", "asked_currency")?,
         priced: money(item, "priced_minor", "priced_currency")?,
         charged: money(item, "charged_minor", "charged_currency")?,
-        charged_through_minor: integer(item, "charged_through_minor")?,
+        through: read_totals(item)?,
         at: millis(item, "at")?,
         by: by(text(item, "by")?)?,
     })
 }
 
-fn totals_item(order: &OrderId, totals: RefundTotals) -> Item {
-    HashMap::from([
-        string("pk", order.as_str()),
-        string("sk", REFUNDS),
+fn totals(totals: RefundTotals) -> [(String, AttributeValue); 3] {
+    [
         number("refund_count", totals.count),
-        number("priced_minor", totals.priced_minor),
-        number("charged_minor", totals.charged_minor),
-    ])
+        number("priced_through_minor", totals.priced_minor),
+        number("charged_through_minor", totals.charged_minor),
+    ]
+}
+
+fn totals_item(order: &OrderId, through: RefundTotals) -> Item {
+    [string("pk", order.as_str()), string("sk", REFUNDS)].into_iter().chain(totals(through)).collect()
 }
 
 fn read_totals(item: &Item) -> Option<RefundTotals> {
     Some(RefundTotals {
         count: integer(item, "refund_count")?,
-        priced_minor: integer(item, "priced_minor")?,
-        charged_minor: integer(item, "charged_minor")?,
+        priced_minor: integer(item, "priced_through_minor")?,
+        charged_minor: integer(item, "charged_through_minor")?,
     })
 }
 
@@ -174,17 +176,17 @@ impl OrderBook for DynamoOrders {
         }
     }
 
-    async fn refund(&self, order: &OrderId, refund: &Refund, before: RefundTotals) -> Result<Refunded, PortError> {
+    async fn refund(&self, order: &OrderId, refund: &Refund) -> Result<Refunded, PortError> {
         let put = |item: Item| Put::builder().table_name(&self.table).set_item(Some(item));
         let refund_put = put(refund_item(order, refund))
             .condition_expression("attribute_not_exists(pk)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let totals = put(totals_item(order, before.with(refund)));
-        let totals_put = match before.count {
+        let totals = put(totals_item(order, refund.through));
+        let totals_put = match refund.through.count.saturating_sub(1) {
             0 => totals.condition_expression("attribute_not_exists(pk)"),
-            count => totals
+            before => totals
                 .condition_expression("refund_count = :before")
-                .expression_attribute_values(":before", AttributeValue::N(count.to_string())),
+                .expression_attribute_values(":before", AttributeValue::N(before.to_string())),
         };
         let mut call = self.client.transact_write_items();
         for put in [refund_put, totals_put] {
