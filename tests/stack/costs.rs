@@ -5,9 +5,12 @@ use std::sync::{Arc, Mutex};
 
 use adapters::aws::SqsQuarantine;
 use adapters::aws::dynamodb::{DynamoLedger, DynamoOrders, DynamoTrades};
+use adapters::certificates::CertificateCache;
 use adapters::clock::SystemClock;
 use adapters::ports::read_order;
-use anyhow::ensure;
+use adapters::secrets::SecretCache;
+use adapters::testing::{MemoryCertificates, MemorySecrets};
+use anyhow::{Context, ensure};
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_runtime_api::client::http::{
@@ -15,7 +18,7 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_types::SdkConfig;
-use domain::{OrderId, UnixMillis};
+use domain::{Currency, Money, MovementKind, OrderId, PaymentEvent, TransactionId, UnixMillis};
 use lambda::deadline::Deadline;
 use lambda::log::MemoryLog;
 use reqwest::Method;
@@ -135,16 +138,63 @@ pub async fn order(stage: Arc<Stage>) -> anyhow::Result<()> {
     let trades: Vec<u64> = (0..3).map(|_| fresh_trade()).collect();
     let linked = stage.ask(Method::PUT, &format!("/orders/{order}/trades"), &links(&trades)).await?;
     ensure!(linked.status == 200, "{}", linked.label());
+    let capture = captured(&order)?;
+    ensure!(stage.pay(&capture).await?.status == 200, "the callback was refused");
     let counter = Counter::default();
     let config = counter.watch(&stage.session.config);
-    let orders = DynamoOrders::new(&config, stage.session.stack.table("orders")?.to_owned());
-    let trades = DynamoTrades::new(&config, stage.session.stack.table("trades")?.to_owned());
-    let ledger = DynamoLedger::new(&config, stage.session.stack.table("payments")?.to_owned());
-    ensure!(read_order(&orders, &trades, &ledger, &OrderId::new(order)?).await?.is_some(), "the order is not there");
+    let stack = &stage.session.stack;
+    let orders = DynamoOrders::new(&config, stack.table("orders")?.to_owned());
+    let trades = DynamoTrades::new(&config, stack.table("trades")?.to_owned());
+    let ledger = DynamoLedger::new(&config, stack.table("payments")?.to_owned());
+    let known =
+        read_order(&orders, &trades, &ledger, &OrderId::new(order)?).await?.context("the order is not there")?;
+    ensure!(known.payments.len() == 1 && known.payments[0].entries == [capture], "{known:?}");
     let counted = counter.calls();
-    let expected = BTreeMap::from([("BatchGetItem".to_owned(), 1), ("Query".to_owned(), 2)]);
+    let expected = BTreeMap::from([("BatchGetItem".to_owned(), 1), ("Query".to_owned(), 3)]);
     ensure!(counted == expected, "{counted:?}");
-    println!("an order with three trades: {counted:?}");
+    println!("an order with three trades and one payment: {counted:?}");
+    Ok(())
+}
+
+fn captured(order: &str) -> anyhow::Result<PaymentEvent> {
+    Ok(PaymentEvent {
+        payment: format!("stripe#pi_{order}").parse()?,
+        transaction_id: TransactionId::new("ch_1")?,
+        kind: MovementKind::Captured,
+        order: Some(OrderId::new(order)?),
+        money: Money::new(10_230, Currency::EUR)?,
+        occurred_at: UnixMillis::from_seconds(now().seconds())?,
+    })
+}
+
+pub async fn callback(stage: Arc<Stage>) -> anyhow::Result<()> {
+    let counter = Counter::default();
+    let config = counter.watch(&stage.session.config);
+    let ledger = DynamoLedger::new(&config, stage.session.stack.table("payments")?.to_owned());
+    let secrets = MemorySecrets::new(stage.secrets.clone());
+    let (cache, certificates, kept) = <(SecretCache, MemoryCertificates, CertificateCache)>::default();
+    let capture = captured(&format!("counted-{}", stage.run))?;
+    let dearer = PaymentEvent { money: Money::new(10_231, Currency::EUR)?, ..capture.clone() };
+    let mut counted = Vec::new();
+    for event in [&capture, &capture, &dearer] {
+        let sent = simulators::gateway::callback(&stage.gateways, event, None, now()).context("not a callback")?;
+        let request = lambda::http::Request {
+            method: "POST".to_owned(),
+            path: sent.path,
+            query: String::new(),
+            headers: sent.headers,
+            body: Ok(sent.body),
+            request_id: "r".to_owned(),
+        };
+        let (deadline, log) = (Deadline::from_lambda(u64::MAX), MemoryLog::default());
+        let keys = (&secrets, &cache, &certificates, &kept);
+        let answer = payment_callback::handler::handle(request, deadline, &ledger, keys, &SystemClock, &log).await;
+        ensure!(answer.status_code == 200, "{}", answer.body);
+        counted.push(counter.calls());
+    }
+    let puts = |count| BTreeMap::from([("PutItem".to_owned(), count)]);
+    ensure!(counted == [puts(1), puts(1), puts(2)], "{counted:?}");
+    println!("a callback, a duplicate, a contradiction: {counted:?}");
     Ok(())
 }
 

@@ -15,6 +15,7 @@
 mod costs;
 mod journey;
 mod load;
+mod money;
 mod ports;
 mod privacy;
 mod refusals;
@@ -84,10 +85,20 @@ fn trials(context: Context) -> Vec<Trial> {
         trial(context, "journey::a_signed_push_becomes_the_status_of_the_order", journey::push_to_order),
         trial(context, "journey::a_poison_message_is_found_in_quarantine_with_its_reason", journey::poison),
         trial(context, "costs::a_batch_is_one_conditional_write_an_item_and_no_read", costs::batch),
-        trial(context, "costs::an_order_is_read_by_one_query_and_one_batch_read", costs::order),
+        trial(context, "costs::an_order_with_trades_and_one_payment_is_read_by_four_calls", costs::order),
+        trial(context, "costs::a_callback_is_one_conditional_put_first_and_duplicate", costs::callback),
+        trial(
+            context,
+            "money::the_incident_s_order_refunds_what_was_paid_whatever_the_day_s_rate",
+            money::incident_s_refund,
+        ),
+        trial(context, "money::every_gateway_s_callback_may_come_before_its_order", money::every_gateway),
+        trial(context, "money::a_hundred_refunds_at_once_never_exceed_what_was_paid", money::hundred_refunds),
+        trial(context, "money::a_hundred_creations_of_one_id_make_one_order", money::hundred_creations),
         trial(context, "refusals::strangers_and_replays_are_refused_with_the_contract_s_codes", refusals::codes),
         trial(context, "refusals::hostile_bodies_are_refused_and_nothing_is_enqueued", refusals::hostile),
         trial(context, "load::five_thousand_deliveries_end_in_the_right_orders", load::five_thousand),
+        trial(context, "money::ten_thousand_callbacks_come_to_the_gateways_truth", money::ten_thousand_callbacks),
         trial(context, "costs::every_status_item_of_the_run_is_at_most_one_write_unit", costs::item_sizes),
         trial(context, "settings::up_again_applies_new_settings_and_keeps_data", settings::up_again),
         trial(context, "privacy::no_body_secret_name_phone_or_address_is_in_any_log", privacy::canaries),

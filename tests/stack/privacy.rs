@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::ensure;
+use domain::{Currency, Gateway, Money, MovementKind, PaymentEvent, TransactionId};
 use reqwest::Method;
 use sampan::http::Request;
 use sampan::local;
@@ -12,6 +13,9 @@ use crate::stage::{Stage, fresh_trade, nonce, now, root};
 
 /// A person, as deliveries carry them.
 const PEOPLE: [&str; 4] = ["Canary Zhangsan", "+86-555-0100-canary", "7 Canary Lane", "canary@example.com"];
+
+/// A card, as careless senders carry it.
+const CARD: &str = "4242424242424242";
 
 pub async fn canaries(stage: Arc<Stage>) -> anyhow::Result<()> {
     let person = json!({"toFullName": PEOPLE[0], "toMobile": PEOPLE[1], "toArea": PEOPLE[2], "email": PEOPLE[3]});
@@ -38,29 +42,56 @@ pub async fn canaries(stage: Arc<Stage>) -> anyhow::Result<()> {
         stage.api.send(stage.signed(Method::PUT, &path, &body, &nonce())?).await?.status == 422,
         "a link to nowhere was taken"
     );
+    pay_with_people(&stage, &person).await?;
     let queue = stage.session.stack.queue("events")?;
     stage.session.sqs().send_message().queue_url(queue).message_body(person.to_string()).send().await?;
     stage.queue_is_empty().await?;
 
     let logs = local::logs(&stage.directory, &stage.session.stack).await?;
     let lines = logs.lines().count();
-    for event in ["webhook.received", "record.processed", "request.answered"] {
+    for event in ["webhook.received", "record.processed", "request.answered", "callback.received"] {
         ensure!(logs.contains(event), "no {event} in the logs: they were not read");
     }
     let secrets = secrets_of(&std::fs::read_to_string(root().join("infra/local/secrets.json"))?)?;
     ensure!(secrets.len() >= 4, "only {} secrets were looked for", secrets.len());
-    for canary in PEOPLE.iter().map(|person| (*person).to_owned()).chain(secrets) {
+    for canary in PEOPLE.iter().chain(&[CARD]).map(|person| (*person).to_owned()).chain(secrets) {
         ensure!(!logs.contains(&canary), "{canary} is in the logs");
     }
     println!("{lines} log lines hold no canary");
     Ok(())
 }
 
-/// Every text in a list of the document: lists hold secrets, and nothing else does.
+/// A callback of every gateway, with a person and a card number in it: as it is, and forged.
+async fn pay_with_people(stage: &Stage, person: &serde_json::Value) -> anyhow::Result<()> {
+    let mut person = person.as_object().cloned().unwrap_or_default();
+    person.insert("card_number".to_owned(), CARD.into());
+    for gateway in Gateway::ALL {
+        let payment = format!("canary-{}", stage.run);
+        let is_yuan = matches!(gateway, Gateway::Alipay | Gateway::Wechatpay);
+        let event = PaymentEvent {
+            payment: format!("{}#{payment}", gateway.as_str()).parse()?,
+            transaction_id: TransactionId::new(payment)?,
+            kind: MovementKind::Captured,
+            order: None,
+            money: Money::new(100, if is_yuan { Currency::CNY } else { Currency::EUR })?,
+            occurred_at: now(),
+        };
+        ensure!(stage.pay_of(&event, Some(&person)).await?.status == 200, "{gateway:?} was refused");
+        let path = format!("/payments/{}", gateway.as_str());
+        let headers = vec![("stripe-signature", CARD.to_owned()), ("paypal-cert-url", PEOPLE[3].to_owned())];
+        let body = serde_json::Value::from(person.clone()).to_string().into_bytes();
+        stage.api.send(Request { method: Method::POST, path, headers, body }).await?;
+    }
+    Ok(())
+}
+
+/// Every text in a list of the document, and every key: they are secrets, or public halves that nobody logs either.
 fn secrets_of(document: &str) -> anyhow::Result<Vec<String>> {
     fn collect(value: &serde_json::Value, found: &mut Vec<String>) {
         let listed = value.as_array().into_iter().flatten().filter_map(serde_json::Value::as_str);
         found.extend(listed.map(str::to_owned));
+        let key = value.get("api_v3_key").and_then(serde_json::Value::as_str);
+        found.extend(key.map(str::to_owned));
         value.as_object().into_iter().flat_map(serde_json::Map::values).for_each(|value| collect(value, found));
     }
     let mut found = Vec::new();

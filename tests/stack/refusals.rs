@@ -31,6 +31,13 @@ pub async fn codes(stage: Arc<Stage>) -> anyhow::Result<()> {
         (stage.signed(Method::GET, "/trades/1688/demo/1", "", &nonce())?, "404 not_found"),
         (stage.signed(Method::PUT, &format!("{path}/trades"), "{", &nonce())?, "400 malformed"),
         (stage.signed(Method::PUT, &format!("{path}/trades"), &links(&[1; 51]), &nonce())?, "422 impossible"),
+        (post("/payments/stripe", "{}"), "401 signature_missing"),
+        (post("/payments/alipay", "sign=AAAA&sign_type=RSA2"), "401 signature_invalid"),
+        (post("/payments/elsewhere", "{}"), "404 not_found"),
+        (get("/quotes?from=JPY&to=EUR&amount_minor=1"), "401 signature_missing"),
+        (stage.signed(Method::GET, "/quotes?from=JPY&to=XXX&amount_minor=1", "", &nonce())?, "422 impossible"),
+        (stage.signed(Method::POST, "/orders", "{", &nonce())?, "400 malformed"),
+        (stage.signed(Method::POST, &format!("{path}/refunds"), "{}", &nonce())?, "400 malformed"),
         (get("/elsewhere"), "404 Not Found"),
     ];
     for (request, label) in requests {
@@ -54,7 +61,20 @@ pub async fn hostile(stage: Arc<Stage>) -> anyhow::Result<()> {
         ("NUL", b"\0\0\0".to_vec()),
         ("huge number", b"{\"timestamp\":1e999999999,\"order_id\":NaN}".to_vec()),
     ];
-    let routes = ["/webhooks/1688/demo", "/webhooks/events/warehouse", "/webhooks/events/scanner", "/orders/A/trades"];
+    let routes = [
+        "/webhooks/1688/demo",
+        "/webhooks/events/warehouse",
+        "/webhooks/events/scanner",
+        "/orders/A/trades",
+        "/orders/A/refunds",
+        "/orders",
+        "/payments/stripe",
+        "/payments/paypal",
+        "/payments/adyen",
+        "/payments/airwallex",
+        "/payments/alipay",
+        "/payments/wechatpay",
+    ];
     for route in routes {
         for (name, body) in &bodies {
             let mut request = post(route, body.clone());
@@ -63,9 +83,13 @@ pub async fn hostile(stage: Arc<Stage>) -> anyhow::Result<()> {
                 ("webhook-id", "\u{e9}".to_owned()),
                 ("webhook-timestamp", "NaN".to_owned()),
                 ("webhook-signature", "v1,AA== ".repeat(1_000)),
+                ("stripe-signature", "t=0,v1=zz,".repeat(1_000)),
+                ("paypal-cert-url", "https://169.254.169.254/".to_owned()),
+                ("paypal-transmission-sig", "!".to_owned()),
+                ("wechatpay-serial", "\u{e9}".to_owned()),
             ]);
             if route.starts_with("/orders") {
-                request.method = Method::PUT;
+                request.method = if route.ends_with("trades") { Method::PUT } else { Method::POST };
                 request.headers.push(("X-App-Key", "shopfront".to_owned()));
             }
             let answer = stage.api.send(request).await?;
@@ -83,7 +107,7 @@ pub async fn hostile(stage: Arc<Stage>) -> anyhow::Result<()> {
 async fn kept(stage: &Stage) -> anyhow::Result<Vec<u64>> {
     let client = aws_sdk_dynamodb::Client::new(&stage.session.config);
     let mut counts = vec![stage.messages("quarantine").await?, stage.messages("events_dlq").await?];
-    for table in ["orders", "trades"] {
+    for table in ["orders", "trades", "payments"] {
         let mut pages = client.scan().table_name(stage.session.stack.table(table)?).into_paginator().send();
         let mut count = 0;
         while let Some(page) = pages.next().await {

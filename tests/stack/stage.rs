@@ -8,7 +8,7 @@ use adapters::clock::{Clock, SystemClock};
 use adapters::secrets::Secrets;
 use anyhow::{Context, ensure};
 use aws_sdk_sqs::types::QueueAttributeName;
-use domain::{ShopId, SourceName, UnixMillis};
+use domain::{PaymentEvent, ShopId, SourceName, UnixMillis};
 use protocols::Channel;
 use reqwest::Method;
 use sampan::delivery::Delivery;
@@ -16,14 +16,23 @@ use sampan::http::{Answer, Api, Request};
 use sampan::local::{self, Options, Running};
 use sampan::stack::Session;
 use serde_json::{Value, json};
+use simulators::gateway::{self, Keys, Person};
+use simulators::web::{Page, Server};
 
 /// How long a test waits for what the queue and the writer do, in milliseconds. A bound, not a measure.
 const WAIT_MS_MAX: u64 = 120_000;
 /// Between two looks, in milliseconds.
 const LOOK_MS: u64 = 50;
 
+/// Where the simulated ECB publishes its file.
+pub const RATES_PATH: &str = "/eurofxref-daily.xml";
+
 /// The stack of a run.
 pub struct Stage {
+    /// The simulated gateways, with the keys that the stack's secrets know.
+    pub gateways: Keys,
+    /// The simulated ECB.
+    pub rates: Server,
     pub session: Session,
     pub api: Api,
     pub secrets: Secrets,
@@ -43,10 +52,49 @@ impl Stage {
     pub async fn set() -> anyhow::Result<Self> {
         let run = now().get().to_string();
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("stack-{run}"));
-        let running = local::up(&Options::isolated(&root(), directory.clone())).await?;
+        let rates = Server::start().await?;
+        let running = local::up(&options(&directory, &rates)).await?;
         let session = Session::local(running.stack.clone())?;
         let (api, secrets) = (session.api()?, session.secrets().await?);
-        Ok(Self { session, api, secrets, directory, run, running: Mutex::new(Some(running)) })
+        let stage = Self {
+            gateways: Keys::local(),
+            rates,
+            session,
+            api,
+            secrets,
+            directory,
+            run,
+            running: Mutex::new(Some(running)),
+        };
+        stage.publish_rates();
+        Ok(stage)
+    }
+
+    /// The options that it was set with.
+    pub fn options(&self) -> Options {
+        options(&self.directory, &self.rates)
+    }
+
+    /// Publishes the example rates, as of today.
+    pub fn publish_rates(&self) {
+        let file = include_str!("../../infra/local/rates.xml");
+        let (head, rest) = file.split_once("time='").unwrap();
+        let (_, tail) = rest.split_once('\'').unwrap();
+        let today = now().to_rfc3339();
+        self.rates.publish(RATES_PATH, Page::of(format!("{head}time='{}'{tail}", &today[..10])));
+    }
+
+    /// Posts the callback that tells of a movement, as its gateway signs it now.
+    pub async fn pay(&self, event: &PaymentEvent) -> anyhow::Result<Answer> {
+        self.pay_of(event, None).await
+    }
+
+    /// The same, with a person in it.
+    pub async fn pay_of(&self, event: &PaymentEvent, person: Option<&Person>) -> anyhow::Result<Answer> {
+        let sent = gateway::callback(&self.gateways, event, person, now());
+        let sent = sent.with_context(|| format!("a gateway cannot tell of {event:?}"))?;
+        let headers = sent.headers.into_iter().map(|(name, value)| (leak(name), value)).collect();
+        self.api.send(Request { method: Method::POST, path: sent.path, headers, body: sent.body }).await
     }
 
     /// Stops it, and makes sure that nobody listens there any more.
@@ -122,6 +170,17 @@ impl Stage {
         let counts = answer.attributes.unwrap_or_default();
         Ok(counts.values().filter_map(|count| count.parse::<u64>().ok()).sum())
     }
+}
+
+/// The options of a stack in that directory, with its rates from the simulated ECB.
+fn options(directory: &Path, rates: &Server) -> Options {
+    let rates_url = Some(format!("{}{RATES_PATH}", rates.url));
+    Options { rates_url, ..Options::isolated(&root(), directory.to_owned()) }
+}
+
+/// A header's name for as long as the tests run; there are a dozen.
+fn leak(name: String) -> &'static str {
+    Box::leak(name.into_boxed_str())
 }
 
 /// A request that nobody signed.
