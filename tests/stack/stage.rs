@@ -81,7 +81,8 @@ impl Stage {
         let (head, rest) = file.split_once("time='").unwrap();
         let (_, tail) = rest.split_once('\'').unwrap();
         let today = now().to_rfc3339();
-        self.rates.publish(RATES_PATH, Page::of(format!("{head}time='{}'{tail}", &today[..10])));
+        let today = today.split('T').next().unwrap();
+        self.rates.publish(RATES_PATH, Page::of(format!("{head}time='{today}'{tail}")));
     }
 
     /// Posts the callback that tells of a movement, as its gateway signs it now.
