@@ -28,7 +28,7 @@ enum Command {
     /// The stack on this machine
     #[command(subcommand)]
     Local(LocalCommand),
-    /// Sign and post a sample, or a file of deliveries
+    /// Sign and post a sample, a gateway's callback, or a file of deliveries
     Send(send::Arguments),
     /// Orders
     #[command(subcommand)]
@@ -58,7 +58,7 @@ enum LocalCommand {
         #[command(flatten)]
         arguments: demo::Arguments,
     },
-    /// Show the main job on the running stack: deliveries in, orders out
+    /// Show the main job on the running stack: deliveries and callbacks in, orders and ledger out
     Demo(demo::Arguments),
     /// Stop it, with all its processes and data
     Down,

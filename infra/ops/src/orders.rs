@@ -139,24 +139,23 @@ fn status_of_name(name: &str) -> anyhow::Result<OrderStatus> {
     }
 }
 
-/// Orders as a table, one a row.
+/// Orders as a table, one a row. Narrow cells of several lines: with ids of usual length it fits 120 columns.
 pub(crate) fn orders_table<'a>(orders: impl IntoIterator<Item = (&'a str, &'a OrderView)>) -> Table {
-    let mut rows = ruled_table(["order", "status", "history: since, by whom", "money", "flags", "trades"]);
+    let mut rows = ruled_table(["order, status, flags", "history: since, by whom", "money", "trades"]);
     for (id, view) in orders {
+        let flags = view.flags.iter().map(|flag| format!("! {}", flag.as_str()));
+        let order = [id.to_owned(), view.status.as_str().to_owned()].into_iter().chain(flags);
         let history = view.history.iter().map(|entry| {
             let witness = &entry.witness;
             format!("{:<10} {} {}", entry.status.as_str(), short(witness.at), witness.source)
         });
-        let trades = view.trades.iter().map(|linked| {
+        let trades = view.trades.iter().flat_map(|linked| {
             let report = linked.report.as_ref();
-            let status = report.map_or("(nothing reported)".to_owned(), |report| {
-                format!("{} ({})", report.status.as_str(), report.raw)
-            });
-            format!("{}\n  {status}", linked.trade.trade_id)
+            let status = report.map_or("nothing reported", |report| report.status.as_str());
+            let raw = report.map(|report| format!("({})", report.raw));
+            [Some(linked.trade.trade_id.to_string()), Some(status.to_owned()), raw].into_iter().flatten()
         });
-        let flags = view.flags.iter().map(|flag| flag.as_str().to_owned());
-        let status = view.status.as_str().to_owned();
-        rows.add_row([id.to_owned(), status, lines(history), lines(money(view)), lines(flags), lines(trades)]);
+        rows.add_row([lines(order), lines(history), lines(money(view)), lines(trades)]);
     }
     rows
 }
@@ -170,18 +169,18 @@ fn money(view: &OrderView) -> impl Iterator<Item = String> {
     };
     let told = |name: &str, minor: i64| (minor > 0).then(|| format!("{name:<9}{:>14}", amount(minor)));
     let due = settlement.due.map(|due| format!("{:<9}{:>14}", "due", due.to_string()));
-    let rate = view.rate.as_ref().map(|rate| format!("rate {} {}", rate.value(), rate.source().as_str()));
-    let refunds = view
-        .refunds
-        .iter()
-        .map(|(refund, state)| format!("refund {} {} {}", refund.id, refund.charged, state.as_str()));
+    // The rate of two currencies that are one is no news.
+    let rate = view.rate.as_ref().filter(|rate| rate.from() != rate.to());
+    let rate = rate.map(|rate| format!("{} {}", rate.source().as_str(), rate.value()));
+    let refunds = view.refunds.iter();
+    let refunds = refunds.map(|(refund, state)| format!("{} {} {}", refund.id, refund.charged, state.as_str()));
     let sums = [
         told("paid", settlement.sums.captured),
         told("refunded", settlement.sums.refunded),
         told("lost", settlement.sums.lost),
     ];
     let state = settlement.due.map(|_| settlement.state.as_str().to_owned());
-    let known: Vec<String> = [state, due].into_iter().chain(sums).chain([rate]).flatten().chain(refunds).collect();
+    let known: Vec<String> = [state, due, rate].into_iter().chain(sums).flatten().chain(refunds).collect();
     known.into_iter()
 }
 

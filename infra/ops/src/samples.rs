@@ -1,9 +1,15 @@
-//! Real messages of 1688, and events of a source, with ids and times of one's own put in.
+//! Real messages of 1688, events of a source, and callbacks of gateways, with ids and times of one's own put in.
 
-use anyhow::Context;
-use domain::{MessageId, OrderId, ReportedStatus, TradeId, UnixMillis};
-use protocols::Credentials;
+use adapters::secrets::Secrets;
+use anyhow::{Context, bail, ensure};
+use domain::{Gateway, MessageId, OrderId, PaymentEvent, ReportedStatus, TradeId, UnixMillis};
+use protocols::gateway::{Callback, Item, Verified};
+use protocols::{Credentials, Refusal};
+use reqwest::Method;
 use serde_json::{Value, json};
+use simulators::gateway::{self, CallbackRequest, Keys};
+
+use crate::http::{Answer, Request};
 
 macro_rules! pushes {
     ($($name:literal),+ $(,)?) => {
@@ -110,12 +116,168 @@ pub fn report(credentials: &Credentials, order: &OrderId, status: ReportedStatus
     body.to_string()
 }
 
+/// The headers that gateways send: a request of ours names its headers by constants.
+const CALLBACK_HEADERS: [&str; 16] = [
+    "content-type",
+    "hmacsignature",
+    "paypal-auth-algo",
+    "paypal-auth-version",
+    "paypal-cert-url",
+    "paypal-transmission-id",
+    "paypal-transmission-sig",
+    "paypal-transmission-time",
+    "stripe-signature",
+    "wechatpay-nonce",
+    "wechatpay-serial",
+    "wechatpay-signature",
+    "wechatpay-signature-type",
+    "wechatpay-timestamp",
+    "x-signature",
+    "x-timestamp",
+];
+
+/// The payment gateways, played with test keys. Only a stack whose secrets hold those keys can tell them from nobody.
+#[derive(Debug)]
+pub struct Gateways<'a> {
+    keys: Keys,
+    secrets: &'a Secrets,
+}
+
+impl<'a> Gateways<'a> {
+    /// The gateways as the stack with these secrets knows them.
+    pub fn new(secrets: &'a Secrets) -> Self {
+        Self { keys: Keys::local(), secrets }
+    }
+
+    /// The callback that tells of a movement, signed now. Fails for what the gateway cannot say, and where the stack
+    /// would not read in it what was meant.
+    pub fn callback(&self, event: &PaymentEvent, now: UnixMillis) -> anyhow::Result<Request> {
+        let (gateway, kind, money) = (event.payment.gateway, event.kind.as_str(), event.money);
+        let name = gateway.as_str();
+        let sent = gateway::callback(&self.keys, event, None, now);
+        let sent = sent.with_context(|| format!("{name} has no callback that tells of {kind} {money}"))?;
+        let verified = self.verified(gateway, &sent, now).with_context(|| strange_keys(gateway))?;
+        let items = verified.read().with_context(|| format!("the stack would refuse the callback of {name}"))?;
+        let [Item::Movement(payment)] = items.as_slice() else {
+            bail!("the stack's settings of {name} read no movement in the callback that tells of {kind}");
+        };
+        let read = payment.event();
+        let is_meant = (&read.payment, read.kind, read.money) == (&event.payment, event.kind, money);
+        ensure!(is_meant, "the stack reads {} {} where {name} tells of {kind} {money}", read.kind.as_str(), read.money);
+        request(sent)
+    }
+
+    /// The callback with a body of one's own, signed now as the gateway signs. What the body says is its sender's
+    /// affair, and may be nonsense; the keys must be the stack's all the same.
+    pub fn signed(&self, gateway: Gateway, body: &str, now: UnixMillis) -> anyhow::Result<Request> {
+        let sent = gateway::signed(&self.keys, gateway, body.to_owned(), now);
+        let sent = sent.with_context(|| format!("{} cannot sign this body: Adyen signs JSON", gateway.as_str()))?;
+        match self.verified(gateway, &sent, now) {
+            Err(refusal) if matches!(refusal, Refusal::SignatureInvalid | Refusal::Unknown(_)) => {
+                Err(refusal).with_context(|| strange_keys(gateway))
+            }
+            Ok(_) | Err(_) => request(sent),
+        }
+    }
+
+    fn verified(
+        &self,
+        gateway: Gateway,
+        sent: &CallbackRequest,
+        now: UnixMillis,
+    ) -> Result<Callback<Verified>, Refusal> {
+        let callback = Callback::new(gateway, sent.headers.clone(), sent.body.clone());
+        callback.verify(self.secrets.gateway(gateway)?, None, now)
+    }
+}
+
+fn strange_keys(gateway: Gateway) -> String {
+    format!(
+        "the secrets of the stack do not hold the test keys of {}, and only with those can a callback be signed here; \
+         the gateways of infra/local/secrets.json are such keys",
+        gateway.as_str()
+    )
+}
+
+fn request(sent: CallbackRequest) -> anyhow::Result<Request> {
+    let header = |(name, value): (String, String)| {
+        let known = CALLBACK_HEADERS.into_iter().find(|known| *known == name);
+        anyhow::Ok((known.with_context(|| format!("the header {name} is not one of a callback"))?, value))
+    };
+    let headers = sent.headers.into_iter().map(header).collect::<anyhow::Result<_>>()?;
+    Ok(Request { method: Method::POST, path: sent.path, headers, body: sent.body })
+}
+
+/// What a gateway takes for a yes, as a closing table shows it.
+pub const fn accepted(gateway: Gateway) -> &'static str {
+    match gateway {
+        Gateway::Adyen => "200 [accepted]",
+        Gateway::Alipay => "200 success",
+        Gateway::Wechatpay => "200 {\"code\":\"SUCCESS\"}",
+        Gateway::Stripe | Gateway::Paypal | Gateway::Airwallex => "200 accepted",
+    }
+}
+
+/// An answer to a callback as a closing table shows it: gateways that want words of their own get them bare.
+pub fn callback_label(answer: &Answer) -> String {
+    match String::from_utf8_lossy(&answer.body) {
+        words if answer.is_success() && answer.word().is_empty() => format!("{} {words}", answer.status),
+        _ => answer.label(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use domain::ShopId;
-    use domain::{Event, TradeKey};
+    use domain::{Currency, Event, Money, MovementKind, PaymentId, PaymentKey, TradeKey, TransactionId};
     use protocols::ali1688;
+
+    const NOW: i64 = 1_795_248_000_000;
+
+    fn captured(gateway: Gateway, code: &str) -> PaymentEvent {
+        PaymentEvent {
+            payment: PaymentKey { gateway, payment_id: PaymentId::new("P1").unwrap() },
+            transaction_id: TransactionId::new("P1").unwrap(),
+            kind: MovementKind::Captured,
+            order: Some(OrderId::new("A-1").unwrap()),
+            money: Money::new(10_230, Currency::from_code(code).unwrap()).unwrap(),
+            occurred_at: UnixMillis::new(NOW - 7_000).unwrap(),
+        }
+    }
+
+    #[test]
+    fn every_gateway_can_be_played_where_the_secrets_hold_the_test_keys_and_nowhere_else() {
+        let now = UnixMillis::new(NOW).unwrap();
+        let local = Secrets::from_json(include_str!("../../local/secrets.json")).unwrap();
+        let strange = Secrets::from_json(r#"{"gateways": {"stripe": {"signing_secrets": ["another"]}}}"#).unwrap();
+        for gateway in Gateway::ALL {
+            let event = captured(gateway, "CNY");
+            let request = Gateways::new(&local).callback(&event, now).unwrap();
+            assert_eq!(request.path, format!("/payments/{}", gateway.as_str()));
+            let error = Gateways::new(&strange).callback(&event, now).unwrap_err();
+            assert!(error.to_string().contains("do not hold the test keys"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_a_gateway_cannot_say_fails_with_its_name() {
+        let now = UnixMillis::new(NOW).unwrap();
+        let local = Secrets::from_json(include_str!("../../local/secrets.json")).unwrap();
+        let error = Gateways::new(&local).callback(&captured(Gateway::Alipay, "EUR"), now).unwrap_err();
+        assert_eq!(error.to_string(), "alipay has no callback that tells of captured 102.30 EUR");
+    }
+
+    #[test]
+    fn a_body_of_one_s_own_is_signed_as_its_gateway_signs() {
+        let now = UnixMillis::new(NOW).unwrap();
+        let local = Secrets::from_json(include_str!("../../local/secrets.json")).unwrap();
+        let gateways = Gateways::new(&local);
+        let request = gateways.signed(Gateway::Stripe, r#"{"type":  "x"}"#, now).unwrap();
+        assert_eq!(request.body, br#"{"type":  "x"}"#);
+        assert!(gateways.signed(Gateway::Adyen, "not JSON", now).is_err());
+        assert!(gateways.signed(Gateway::Adyen, r#"{"notificationItems":[]}"#, now).is_ok(), "the stack may refuse it");
+    }
 
     fn trades_named_by(name: &str, trades: &[TradeId]) -> Vec<TradeKey> {
         let id = MessageId::new("77").unwrap();

@@ -1,9 +1,14 @@
-//! `sampan local demo`: the main job, shown. Deliveries go in as 1688, a warehouse and strangers send them,
-//! and what comes out is read back, checked against the story, and printed.
+//! `sampan local demo`: the main job, shown. The shop front creates orders; deliveries and callbacks go in as 1688, a
+//! warehouse, six gateways and strangers send them, repeated and in any order; and what comes out is read back,
+//! checked against the story, and printed.
 
+mod acts;
+mod beside;
+mod payments;
 mod plan;
 mod probe;
 mod shop_front;
+mod story;
 mod tally;
 
 use std::time::Duration;
@@ -13,21 +18,20 @@ use adapters::secrets::Secrets;
 use anyhow::{Context, bail};
 use clap::Args;
 use domain::{OrderView, UnixMillis};
-use futures::{StreamExt, TryStreamExt};
 
 use crate::http::Api;
-use crate::queues;
+use crate::samples::Gateways;
 use crate::stack::Session;
 use crate::table::{bar, heading, step};
-use crate::{orders, table};
-use plan::{Act, Ending, Planned};
+use crate::{orders, queues, table};
+use acts::Senders;
+use beside::{Beside, beside_table};
+use plan::{Order, Plan, Planned};
 use shop_front::ShopFront;
 use tally::Tally;
 
 /// Of so many deliveries about one is sent twice, as senders do that missed an answer.
 const DUPLICATE_ONE_IN: usize = 4;
-/// Requests at once.
-const SENDERS: usize = 8;
 /// Between two looks at the logs.
 const LOOK_MS: u64 = 250;
 /// Looks at the logs: half a minute, for a stack whose functions start cold.
@@ -51,78 +55,69 @@ pub async fn run(session: &Session, arguments: Arguments) -> anyhow::Result<()> 
     let now = SystemClock.now();
     let seed = arguments.seed.unwrap_or_else(|| now.get().unsigned_abs());
     let secrets = session.secrets().await?;
-    let api = session.api()?;
-    let shop_front = ShopFront::new(&secrets)?;
-    let mut plan = plan::plan(&secrets, now).context("the demo needs the secrets of infra/local/secrets.json")?;
-    let mut random = fastrand::Rng::with_seed(seed);
-    let twice: Vec<Planned> = plan.first.iter().filter(|_| random.usize(..DUPLICATE_ONE_IN) == 0).cloned().collect();
-    step(
-        "Demo",
-        &format!("{} things to send, {} of them twice, shuffled with --seed {seed}", plan.first.len(), twice.len()),
-    );
-    plan.first.extend(twice);
-    random.shuffle(&mut plan.first);
-
-    let sender = Sender { api: &api, secrets: &secrets, shop_front: &shop_front };
+    let (api, gateways, shop_front) = (session.api()?, Gateways::new(&secrets), ShopFront::new(&secrets)?);
+    let plan =
+        plan::plan(&secrets, &gateways, now).context("the demo needs the secrets of infra/local/secrets.json")?;
+    let senders = Senders { api: &api, secrets: &secrets, gateways: &gateways, shop_front: &shop_front };
     let mut tally = Tally::default();
-    let mut kinds: Vec<&str> = plan.first.iter().map(|planned| planned.kind.as_str()).collect();
-    kinds.sort_unstable();
-    for kind in kinds {
-        tally.row(kind);
-    }
-    sender.send(&plan.first, &mut tally).await?;
-    poison(session, now, &mut tally).await?;
-    settle(session, now, &mut tally).await?;
-    sender.send(&plan.late, &mut tally).await?;
-    settle(session, now, &mut tally).await?;
+    let mut random = fastrand::Rng::with_seed(seed);
+    step("Demo", &format!("everything is shuffled with --seed {seed}"));
+    let orders = play(session, &senders, plan, now, &mut random, &mut tally).await?;
 
-    let orders = read_orders(session, &plan.endings).await?;
-    heading("What became of everything that was sent");
-    println!("{}", tally.table());
-    heading("The orders");
-    println!("{}", orders::orders_table(orders.iter().map(|(ending, view)| (ending.order.as_str(), view))));
+    let views = read_orders(session, &orders).await?;
+    let mut all = Vec::with_capacity(orders.len());
+    for (order, view) in orders.iter().zip(&views) {
+        all.push(Beside::read(session, order, view).await?);
+    }
+    print_endings(&tally, &all);
     print_quarantine(session).await?;
     print_time_to_visible(&api, &secrets, &shop_front, arguments.probes).await?;
-    let surprises = surprises(&tally, &orders);
+    let surprises: Vec<String> = tally.surprises.into_iter().chain(all.iter().flat_map(Beside::surprises)).collect();
     if !surprises.is_empty() {
         bail!("not everything went as the story tells (--seed {seed}):\n{}", surprises.join("\n"));
     }
-    println!("\nAll answers and all {} orders are as the story tells.", orders.len());
-    print_next(&orders);
+    println!("\nAll answers, all {} orders and the whole ledger are as the story tells.", orders.len());
+    print_next(&all);
     Ok(())
 }
 
-struct Sender<'a> {
-    api: &'a Api,
-    secrets: &'a Secrets,
-    shop_front: &'a ShopFront<'a>,
-}
-
-impl Sender<'_> {
-    async fn send(&self, all: &[Planned], tally: &mut Tally) -> anyhow::Result<()> {
-        let bar = bar("Sending", all.len());
-        let mut answers = futures::stream::iter(all)
-            .map(|planned| async move { anyhow::Ok((planned, self.send_one(planned).await?)) })
-            .buffer_unordered(SENDERS);
-        while let Some((planned, label)) = answers.try_next().await? {
-            tally.answered(planned, label);
-            bar.inc(1);
+/// Plays the story: orders are created; everything is sent at once, and what the story says is late; money is given
+/// back; and the gateways tell of that.
+async fn play(
+    session: &Session,
+    senders: &Senders<'_>,
+    plan: Plan,
+    now: UnixMillis,
+    random: &mut fastrand::Rng,
+    tally: &mut Tally,
+) -> anyhow::Result<Vec<Order>> {
+    let Plan { mut first, mut late, mut orders } = plan;
+    senders.create(&mut orders, tally).await?;
+    let again: Vec<Planned> = first.iter().filter(|_| random.usize(..DUPLICATE_ONE_IN) == 0).cloned().collect();
+    first.extend(again);
+    for order in &mut orders {
+        order.told = payments::told(order, now).with_context(|| format!("the payments of {}", order.id))?;
+        for told in &order.told {
+            // What cannot be told fails now, and not when half of the story is sent.
+            senders.gateways.callback(&told.event, now).with_context(|| format!("the payments of {}", order.id))?;
+            let callbacks = told.callbacks();
+            if told.late { late.extend(callbacks) } else { first.extend(callbacks) }
         }
-        bar.finish_and_clear();
-        Ok(())
     }
-
-    /// The answer's label. An order that a client reads or writes has no word of its own in it.
-    async fn send_one(&self, planned: &Planned) -> anyhow::Result<String> {
-        let request = match &planned.act {
-            Act::Deliver(delivery) => delivery.sign(self.secrets, SystemClock.now())?,
-            Act::Request(request) => request.clone(),
-            Act::Link(order, trades) => self.shop_front.link(order, plan::SHOP, trades),
-        };
-        let answer = self.api.send(request).await?;
-        let is_order = answer.is_success() && matches!(planned.act, Act::Link(..));
-        Ok(if is_order { answer.status.to_string() } else { answer.label() })
-    }
+    let mut send = async |mut all: Vec<Planned>, what: &str, tally: &mut Tally| {
+        step("Sending", &format!("{} things: {what}", all.len()));
+        random.shuffle(&mut all);
+        senders.send(&all, tally).await
+    };
+    send(first, "deliveries, links, callbacks and forgeries, many of them twice", tally).await?;
+    poison(session, now, tally).await?;
+    settle(session, now, tally).await?;
+    send(late, "what the story keeps for late", tally).await?;
+    settle(session, now, tally).await?;
+    let refunds = senders.refund(&mut orders, tally).await?;
+    send(refunds, "callbacks that tell of the refunds that were just asked for", tally).await?;
+    settle(session, now, tally).await?;
+    Ok(orders)
 }
 
 /// A stranger with a key to the queue puts something on it that is no event.
@@ -152,27 +147,25 @@ async fn settle(session: &Session, since: UnixMillis, tally: &mut Tally) -> anyh
     Ok(())
 }
 
-async fn read_orders<'a>(session: &Session, endings: &'a [Ending]) -> anyhow::Result<Vec<(&'a Ending, OrderView)>> {
-    let mut orders = Vec::with_capacity(endings.len());
-    for ending in endings {
-        let view = orders::read(session, &ending.order).await?;
-        orders.push((ending, view.with_context(|| format!("the order {} is not known", ending.order))?));
+async fn read_orders(session: &Session, orders: &[Order]) -> anyhow::Result<Vec<OrderView>> {
+    let mut views = Vec::with_capacity(orders.len());
+    for order in orders {
+        let view = orders::read(session, &order.id).await?;
+        views.push(view.with_context(|| format!("the order {} is not known", order.id))?);
     }
-    Ok(orders)
+    Ok(views)
 }
 
-/// What is not as the story tells.
-fn surprises(tally: &Tally, orders: &[(&Ending, OrderView)]) -> Vec<String> {
-    let mut surprises = tally.surprises.clone();
-    for (ending, view) in orders {
-        if view.status.as_str() != ending.status {
-            surprises.push(format!("{}: {} in place of {}", ending.order, view.status.as_str(), ending.status));
-        }
-        let raised = |flag: &&String| view.flags.iter().any(|raised| raised.as_str() == flag.as_str());
-        let missing = ending.flags.iter().filter(|flag| !raised(flag));
-        surprises.extend(missing.map(|flag| format!("{}: the flag {flag} is not raised", ending.order)));
-    }
-    surprises
+fn print_endings(tally: &Tally, all: &[Beside<'_>]) {
+    heading("What became of everything that was sent");
+    println!("{}", tally.table());
+    heading("The orders");
+    println!("{}", orders::orders_table(all.iter().map(|beside| (beside.order.id.as_str(), beside.view))));
+    println!(
+        "They are created when the demo runs, and all else is as old as the story tells: so PENDING may come late."
+    );
+    heading("The ledger beside the orders");
+    println!("{}\n{}", beside_table(all), beside::LEGEND);
 }
 
 async fn print_quarantine(session: &Session) -> anyhow::Result<()> {
@@ -205,15 +198,18 @@ async fn print_time_to_visible(
     Ok(())
 }
 
-fn print_next(orders: &[(&Ending, OrderView)]) {
-    let id = orders.first().map_or("ID", |(ending, _)| ending.order.as_str());
-    let trade = orders.first().and_then(|(_, view)| view.trades.first());
+fn print_next(all: &[Beside<'_>]) {
+    let id = all.first().map_or("ID", |beside| beside.order.id.as_str());
+    let trade = all.first().and_then(|beside| beside.view.trades.first());
     let trade = trade.map_or("ID".to_owned(), |linked| linked.trade.trade_id.to_string());
     heading("Where to go next");
     for (command, what) in [
         (format!("target/debug/sampan order show {id} --json"), "an order, as its readers get it"),
         (format!("target/debug/sampan trade show 1688 {} {trade}", plan::SHOP), "a trade, with its parcels"),
+        (format!("target/debug/sampan ledger show --order {id}"), "its payments, entry by entry"),
+        ("target/debug/sampan ledger list --conflicts".to_owned(), "payments that were told of in two ways"),
         ("target/debug/sampan send --sample ORDER_BUYER_VIEW_ORDER_PAY".to_owned(), "a delivery of your own"),
+        ("target/debug/sampan send --help".to_owned(), "how to send events and payments of your own"),
         ("target/debug/sampan help".to_owned(), "all that the operator can do"),
         ("target/debug/sampan order list".to_owned(), "all orders"),
         ("make demo".to_owned(), "the same again, with new orders"),

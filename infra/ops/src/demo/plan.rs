@@ -1,63 +1,43 @@
-//! What the demo sends: the orders of `infra/local/demo/story.json`, and what strangers and broken senders
-//! send besides.
+//! What the demo sends: what marketplaces, sources and the shop front say of the story's orders, and what strangers
+//! and broken senders send besides. What gateways tell follows in [`super::payments`], once it is known what is due.
 //!
 //! Invariant: ids carry the run's moment, so that every run tells its story with orders of its own.
 
 use adapters::secrets::Secrets;
-use anyhow::Context;
-use domain::{MessageId, OrderId, ReportedStatus, ShopId, SourceName, TradeId, UnixMillis};
+use anyhow::{Context, ensure};
+use domain::{
+    Gateway, MessageId, Money, OrderId, PaymentEvent, RefundId, ReportedStatus, ShopId, SourceName, TradeId, UnixMillis,
+};
+use protocols::gateway::stripe;
 use protocols::{Channel, Credentials};
 use reqwest::Method;
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde_json::json;
 
+use super::payments::{NamedPayment, Told};
+use super::shop_front::Quote;
+use super::story::{self, Creation, OrderStory, Said};
 use crate::delivery::{self, Delivery};
 use crate::http::Request;
-use crate::samples;
-
-const STORY: &str = include_str!("../../../local/demo/story.json");
+use crate::samples::{self, Gateways};
 
 /// The shop that the pushes are for, and the source that probes and forgeries name.
 pub(super) const SHOP: &str = "demo";
 const WAREHOUSE: &str = "warehouse";
 
+/// The kind of a creation.
+pub(super) const CREATES: &str = "the shop front creates an order";
+
+/// A rate of euros for a yen that no day of this century comes near.
+const FAR_OFF: &str = "0.02";
+
 const ACCEPTED: &str = "200 accepted";
 /// Past the five minutes that a timestamp is good for.
 const STALE_MS: i64 = 301_000;
+/// A sum that Stripe tells besides each refund; it moves no money.
+const SILENT: &str = "charge.refunded";
 /// Above the 256 KiB that a body may have.
 const TOO_LARGE_BYTES: usize = 300 * 1024;
-
-#[derive(Deserialize)]
-struct Story {
-    orders: Vec<OrderStory>,
-    products: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct OrderStory {
-    order: String,
-    ends_as: String,
-    flags: Vec<String>,
-    trades: Vec<String>,
-    events: Vec<Step>,
-}
-
-#[derive(Deserialize)]
-struct Step {
-    minutes_ago: i64,
-    /// Sent after all the rest has settled.
-    #[serde(default)]
-    late: bool,
-    #[serde(flatten)]
-    said: Said,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Said {
-    Push { push: String, trades: Vec<String> },
-    Report { source: String, status: String },
-}
 
 /// What is done to send one thing.
 #[derive(Debug, Clone)]
@@ -68,9 +48,15 @@ pub(super) enum Act {
     Request(Request),
     /// The shop front links trades to an order.
     Link(OrderId, Vec<TradeId>),
+    /// The shop front creates an order, for a customer who may have been shown a quote.
+    Create(OrderId, Creation, Option<Quote>),
+    /// The shop front gives money back.
+    Refund(OrderId, RefundId, Money),
+    /// A gateway tells of a movement, signed when it goes.
+    Callback(PaymentEvent),
 }
 
-/// Sender and id of an event, as the functions log them.
+/// What the functions log an event under: its sender and the sender's id, or a payment and its movement.
 pub(super) type EventKey = (String, String);
 
 /// One thing to send.
@@ -86,12 +72,17 @@ pub(super) struct Planned {
     pub(super) expected: &'static str,
 }
 
-/// How an order must end.
+/// An order of this run.
 #[derive(Debug)]
-pub(super) struct Ending {
-    pub(super) order: OrderId,
-    pub(super) status: String,
-    pub(super) flags: Vec<String>,
+pub(super) struct Order {
+    pub(super) id: OrderId,
+    pub(super) story: OrderStory,
+    /// What is due: known beforehand where price and charge have one currency, else from the answer to its creation.
+    pub(super) due: Option<Money>,
+    /// Its payments, as the story lists them.
+    pub(super) payments: Vec<NamedPayment>,
+    /// Everything that gateways tell of it.
+    pub(super) told: Vec<Told>,
 }
 
 /// The whole demo.
@@ -101,15 +92,16 @@ pub(super) struct Plan {
     pub(super) first: Vec<Planned>,
     /// Sent when the first have settled.
     pub(super) late: Vec<Planned>,
-    pub(super) endings: Vec<Ending>,
+    pub(super) orders: Vec<Order>,
 }
 
 /// Builds the plan of a run that starts now.
-pub(super) fn plan(secrets: &Secrets, now: UnixMillis) -> anyhow::Result<Plan> {
-    let story: Story = serde_json::from_str(STORY).context("infra/local/demo/story.json")?;
-    let mut planner = Planner { secrets, now, trades: 0, messages: 0, plan: Plan::default() };
+pub(super) fn plan(secrets: &Secrets, gateways: &Gateways<'_>, now: UnixMillis) -> anyhow::Result<Plan> {
+    let story = story::read()?;
+    let mut planner = Planner { secrets, gateways, now, trades: 0, messages: 0, payments: 0, plan: Plan::default() };
     for order in story.orders {
-        planner.order(&order).with_context(|| format!("the story of {}", order.order))?;
+        let name = order.order.clone();
+        planner.order(order).with_context(|| format!("the story of {name}"))?;
     }
     for product in &story.products {
         let planned = planner.push(product, &[], now)?;
@@ -117,7 +109,14 @@ pub(super) fn plan(secrets: &Secrets, now: UnixMillis) -> anyhow::Result<Plan> {
     }
     planner.captured();
     planner.strangers()?;
+    planner.false_gateways()?;
+    planner.moved_rate()?;
     Ok(planner.plan)
+}
+
+/// What the shop front asks for. Nothing is logged of it that is waited for.
+pub(super) fn of_shop_front(kind: &str, act: Act, expected: &'static str) -> Planned {
+    Planned { kind: kind.to_owned(), act, events: Vec::new(), expected }
 }
 
 /// A run's own part of order ids: month, day and time.
@@ -152,14 +151,16 @@ pub(super) fn probe(secrets: &Secrets, order: &OrderId, at: UnixMillis) -> anyho
 
 struct Planner<'a> {
     secrets: &'a Secrets,
+    gateways: &'a Gateways<'a>,
     now: UnixMillis,
     trades: u32,
     messages: u32,
+    payments: usize,
     plan: Plan,
 }
 
 impl Planner<'_> {
-    fn order(&mut self, story: &OrderStory) -> anyhow::Result<()> {
+    fn order(&mut self, story: OrderStory) -> anyhow::Result<()> {
         let order = OrderId::new(format!("{}-{}", story.order, tag(self.now)))?;
         let trades: Vec<(&str, TradeId)> =
             story.trades.iter().map(|name| Ok((name.as_str(), self.fresh_trade()?))).collect::<anyhow::Result<_>>()?;
@@ -176,14 +177,39 @@ impl Planner<'_> {
             };
             if step.late { self.plan.late.push(planned) } else { self.plan.first.push(planned) }
         }
-        self.plan.first.push(Planned {
-            kind: "the shop front links trades".to_owned(),
-            act: Act::Link(order.clone(), trades.into_iter().map(|(_, id)| id).collect()),
-            events: Vec::new(),
-            expected: "200",
-        });
-        self.plan.endings.push(Ending { order, status: story.ends_as.clone(), flags: story.flags.clone() });
+        let trades: Vec<TradeId> = trades.into_iter().map(|(_, id)| id).collect();
+        if !trades.is_empty() {
+            let act = Act::Link(order.clone(), trades);
+            self.plan.first.push(of_shop_front("the shop front links trades", act, "200"));
+        }
+        self.creation(&order, &story)?;
+        let payments = story.payments.iter().map(|payment| self.fresh_payment(payment.gateway));
+        let payments = payments.collect::<anyhow::Result<_>>()?;
+        let creation = story.created.as_ref();
+        let is_in_one = |creation: &&Creation| creation.price.currency() == creation.charge_currency;
+        let due = creation.filter(is_in_one).map(|creation| creation.price);
+        self.plan.orders.push(Order { id: order, story, due, payments, told: Vec::new() });
         Ok(())
+    }
+
+    /// The creation of an order that its callbacks go before, and every creation that is asked for again. All others
+    /// come before everything else, because what is due must be known.
+    fn creation(&mut self, order: &OrderId, story: &OrderStory) -> anyhow::Result<()> {
+        let Some(creation) = &story.created else { return Ok(()) };
+        let act = Act::Create(order.clone(), creation.clone(), None);
+        let again = of_shop_front("the shop front creates an order again", act.clone(), "200");
+        let again = std::iter::repeat_n(again, creation.times.saturating_sub(1));
+        if creation.late {
+            ensure!(creation.times == 1 && !creation.quoted, "an order that is created late is created once, unquoted");
+            self.plan.late.push(of_shop_front(CREATES, act, "201"));
+        }
+        self.plan.first.extend(again);
+        Ok(())
+    }
+
+    fn fresh_payment(&mut self, gateway: Gateway) -> anyhow::Result<NamedPayment> {
+        self.payments += 1;
+        NamedPayment::new(gateway, self.now, self.payments)
     }
 
     /// 18 digits, beyond 2^53, like the marketplace's own.
@@ -266,25 +292,102 @@ impl Planner<'_> {
             ("malformed: a path that is not there", "404 Not Found", elsewhere),
             ("impossible: a warehouse that refunds", "422 impossible", signed(&impossible)?),
         ];
+        self.requests(requests);
+        Ok(())
+    }
+
+    fn requests<const N: usize>(&mut self, requests: [(&str, &'static str, Request); N]) {
         self.plan.first.extend(requests.into_iter().map(|(kind, expected, request)| Planned {
             kind: kind.to_owned(),
             act: Act::Request(request),
             events: Vec::new(),
             expected,
         }));
+    }
+
+    /// Callbacks that no gateway of ours sent, and one that tells of no movement.
+    fn false_gateways(&mut self) -> anyhow::Result<()> {
+        let (gateways, now) = (self.gateways, self.now);
+        let summary = json!({
+            "id": format!("evt_{}", now.get()), "object": "event", "type": SILENT, "created": now.seconds(),
+            "data": {"object": {"id": "ch_1", "object": "charge", "amount_refunded": 100}},
+        });
+        let summary = gateways.signed(Gateway::Stripe, &summary.to_string(), now)?;
+        let guess = stripe::sign(&SecretString::from("whsec_a_guess"), now.seconds(), &summary.body);
+        let guessed = with_header(summary.clone(), "stripe-signature", &guess);
+        let elsewhere = Request { path: "/payments/square".to_owned(), ..summary.clone() };
+        let paypal = gateways.signed(Gateway::Paypal, r#"{"event_type":"PAYMENT.CAPTURE.COMPLETED"}"#, now)?;
+        let own_key = with_header(paypal, "paypal-cert-url", "https://paypal.example/v1/notifications/certs/CERT-1");
+        self.requests([
+            ("forged: Stripe's signature is a guess", "401 signature_invalid", guessed),
+            ("forged: PayPal's certificate is elsewhere", "401 signature_invalid", own_key),
+            ("forged: a gateway that we do not have", "404 not_found", elsewhere),
+        ]);
+        self.plan.first.push(Planned {
+            kind: format!("stripe: {SILENT}"),
+            act: Act::Request(summary),
+            events: vec![(Gateway::Stripe.as_str().to_owned(), SILENT.to_owned())],
+            expected: ACCEPTED,
+        });
         Ok(())
     }
+
+    /// An order whose customer was shown a rate that is not today's.
+    fn moved_rate(&mut self) -> anyhow::Result<()> {
+        let orders = self.plan.orders.iter();
+        let mut quoted = orders.filter_map(|order| order.story.created.clone().filter(|creation| creation.quoted));
+        let creation = quoted.next().context("the story has no order with a quote")?;
+        let quote = Quote { rate: FAR_OFF.to_owned(), captured_at: self.now.to_rfc3339() };
+        let act = Act::Create(OrderId::new(format!("rate-moved-{}", tag(self.now)))?, creation, Some(quote));
+        self.plan.first.push(of_shop_front("refused: a quote that is far off", act, "409 rate_moved"));
+        Ok(())
+    }
+}
+
+fn with_header(request: Request, name: &str, value: &str) -> Request {
+    let replaced = |(known, old): (&'static str, String)| (known, if known == name { value.to_owned() } else { old });
+    Request { headers: request.headers.into_iter().map(replaced).collect(), ..request }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
+    use domain::Currency;
+
     use super::*;
+    use crate::demo::payments;
+
+    fn now() -> UnixMillis {
+        UnixMillis::from_rfc3339("2026-11-21T21:30:45.123Z").unwrap()
+    }
+
+    fn secrets() -> Secrets {
+        Secrets::from_json(include_str!("../../../local/secrets.json")).unwrap()
+    }
 
     fn planned() -> Plan {
-        let secrets = Secrets::from_json(include_str!("../../../local/secrets.json")).unwrap();
-        plan(&secrets, UnixMillis::from_rfc3339("2026-11-21T21:30:45.123Z").unwrap()).unwrap()
+        let secrets = secrets();
+        plan(&secrets, &Gateways::new(&secrets), now()).unwrap()
+    }
+
+    /// The orders with everything that their gateways will tell: as if each were created with the example rates, and
+    /// each refund came to one minor unit.
+    fn told() -> Vec<Order> {
+        let rates = protocols::ecb::read(include_str!("../../../local/rates.xml")).unwrap();
+        let mut orders = planned().orders;
+        for order in &mut orders {
+            if let (None, Some(creation)) = (order.due, &order.story.created) {
+                let rate = rates.rate(creation.price.currency(), creation.charge_currency, now()).unwrap();
+                order.due = Some(rate.convert(creation.price).unwrap());
+            }
+            order.told = payments::told(order, now()).unwrap();
+            for number in 1..=order.story.refunds.len() {
+                let one = Money::new(1, order.due.map_or(Currency::EUR, Money::currency)).unwrap();
+                order.told.push(payments::refund_told(order, (number, 1), one, now()).unwrap());
+            }
+        }
+        orders
     }
 
     #[test]
@@ -299,9 +402,57 @@ mod tests {
     }
 
     #[test]
-    fn every_order_has_an_id_of_its_run() {
-        for ending in planned().endings {
-            assert!(ending.order.as_str().ends_with("-1121T213045"), "{}", ending.order);
+    fn every_order_and_every_payment_has_an_id_of_its_run() {
+        let mut keys = BTreeSet::new();
+        for order in planned().orders {
+            assert!(order.id.as_str().ends_with("-1121T213045"), "{}", order.id);
+            for payment in order.payments {
+                assert!(payment.key.to_string().contains("1795296645123"), "{}", payment.key);
+                assert!(keys.insert(payment.key.clone()), "{} is used twice", payment.key);
+            }
         }
+    }
+
+    #[test]
+    fn every_movement_of_the_story_is_one_that_its_gateway_can_tell_of() {
+        let secrets = secrets();
+        let gateways = Gateways::new(&secrets);
+        for order in told() {
+            for told in &order.told {
+                gateways.callback(&told.event, now()).unwrap_or_else(|error| panic!("{}: {error:#}", order.id));
+            }
+        }
+    }
+
+    #[test]
+    fn a_movement_is_told_of_under_one_name_and_otherwise_only_where_the_story_says_so() {
+        for order in told() {
+            let names = |contradicts: bool| {
+                let told = order.told.iter().filter(move |told| told.contradicts == contradicts);
+                told.map(|told| (&told.event.payment, told.event.kind, &told.event.transaction_id)).collect::<Vec<_>>()
+            };
+            let happened: BTreeSet<_> = names(false).into_iter().collect();
+            assert_eq!(happened.len(), names(false).len(), "{}", order.id);
+            for name in names(true) {
+                assert!(happened.contains(&name), "{}: {name:?} contradicts nothing", order.id);
+            }
+            for told in order.told.iter().filter(|told| told.contradicts) {
+                assert!(told.late, "{}: what comes first is kept, so that a contradiction must come late", order.id);
+            }
+        }
+    }
+
+    #[test]
+    fn one_order_is_created_after_its_callbacks_and_one_refund_comes_before_its_capture() {
+        let orders = told();
+        let late = |order: &&Order| order.story.created.as_ref().is_some_and(|creation| creation.late);
+        let late: Vec<&Order> = orders.iter().filter(late).collect();
+        assert!(late.iter().any(|order| order.told.iter().any(|told| !told.late)));
+        let is = |told: &&Told, kind: domain::MovementKind, late: bool| (told.event.kind, told.late) == (kind, late);
+        let overtakes = |order: &&Order| {
+            order.told.iter().any(|told| is(&told, domain::MovementKind::Captured, true))
+                && order.told.iter().any(|told| is(&told, domain::MovementKind::Refunded, false))
+        };
+        assert!(orders.iter().any(|order| overtakes(&order)));
     }
 }

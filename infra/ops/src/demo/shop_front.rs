@@ -5,12 +5,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use adapters::clock::{Clock, SystemClock};
 use adapters::secrets::Secrets;
 use anyhow::Context;
-use domain::{OrderId, TradeId};
+use domain::{Currency, Money, OrderId, RefundId, TradeId};
 use reqwest::Method;
 use secrecy::SecretString;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
+use super::story::{Creation, Line};
 use crate::http::Request;
+
+/// The rate that a customer was shown, and when.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Quote {
+    pub(super) rate: String,
+    pub(super) captured_at: String,
+}
 
 /// A client that the stack knows.
 pub(super) struct ShopFront<'a> {
@@ -39,4 +48,41 @@ impl<'a> ShopFront<'a> {
         let body = json!({"trades": trades.iter().map(link).collect::<Vec<_>>()});
         self.request(Method::PUT, format!("/orders/{order}/trades"), body.to_string().into_bytes())
     }
+
+    /// Asks what a price comes to.
+    pub(super) fn quote(&self, price: Money, to: Currency) -> Request {
+        let (from, minor) = (price.currency(), price.minor());
+        self.request(Method::GET, format!("/quotes?from={from}&to={to}&amount_minor={minor}"), Vec::new())
+    }
+
+    /// Creates an order.
+    pub(super) fn create(&self, order: &OrderId, creation: &Creation, quote: Option<&Quote>) -> Request {
+        let mut body = json!({
+            "order_id": order,
+            "price": amount(creation.price),
+            "charge_currency": creation.charge_currency.code(),
+            "lines": creation.lines.iter().map(line).collect::<Vec<_>>(),
+        });
+        if let (Some(fields), Some(quote)) = (body.as_object_mut(), quote) {
+            fields.insert("quote".to_owned(), json!(quote));
+        }
+        self.request(Method::POST, "/orders".to_owned(), body.to_string().into_bytes())
+    }
+
+    /// Gives money back.
+    pub(super) fn refund(&self, order: &OrderId, refund: &RefundId, money: Money) -> Request {
+        let mut body = amount(money);
+        if let Some(fields) = body.as_object_mut() {
+            fields.insert("refund_id".to_owned(), json!(refund));
+        }
+        self.request(Method::POST, format!("/orders/{order}/refunds"), body.to_string().into_bytes())
+    }
+}
+
+fn amount(money: Money) -> Value {
+    json!({"amount_minor": money.minor(), "currency": money.currency().code()})
+}
+
+fn line(line: &Line) -> Value {
+    json!({"sku": line.sku, "quantity": line.quantity, "unit_price_minor": line.unit_price.minor()})
 }

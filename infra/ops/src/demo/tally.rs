@@ -4,15 +4,49 @@
 use std::collections::{BTreeMap, HashMap};
 
 use comfy_table::Table;
-use domain::UnixMillis;
+use domain::{Recorded, UnixMillis};
+use serde::Deserialize;
 
 use super::plan::{EventKey, Planned};
-use crate::logs::{LogLine, structured};
+use crate::logs::{LogLine, lines, structured};
 use crate::stack::Session;
 use crate::table::{count, table};
 
-/// How a push that is no event ends in the intake, and an event in the writer.
-const OUTCOMES: [&str; 6] = ["applied", "duplicate", "stale", "quarantined", "failed", "acknowledged"];
+/// How a push that is no event ends in the intake, an event in the writer, and a movement in the ledger.
+const OUTCOMES: [&str; 7] = ["applied", "duplicate", "conflict", "stale", "quarantined", "failed", "acknowledged"];
+
+/// A line of payment-callback: of a movement under its payment, of what moves no money under its type.
+#[derive(Debug, Deserialize)]
+struct CallbackLine {
+    outcome: String,
+    #[serde(rename = "payment.key")]
+    payment: Option<String>,
+    #[serde(rename = "payment.kind")]
+    kind: Option<String>,
+    #[serde(rename = "payment.transaction")]
+    transaction: Option<String>,
+    #[serde(rename = "event.source")]
+    gateway: Option<String>,
+    #[serde(rename = "callback.type")]
+    silent: Option<String>,
+}
+
+impl CallbackLine {
+    /// Under what its callback was planned, the likeliest first: a contradiction has the name of what it contradicts,
+    /// and only its outcome tells them apart.
+    fn keys(&self) -> impl Iterator<Item = EventKey> {
+        let movement = self.payment.clone().zip(self.kind.as_ref().zip(self.transaction.as_ref()));
+        let movement = movement.map(|(payment, (kind, transaction))| (payment, format!("{kind}#{transaction}")));
+        let is_conflict = self.outcome == Recorded::Conflict.as_str();
+        let contradiction = movement.clone().filter(|_| is_conflict).map(|(payment, name)| (payment, otherwise(&name)));
+        [contradiction, movement, self.gateway.clone().zip(self.silent.clone())].into_iter().flatten()
+    }
+}
+
+/// Under what a contradiction is planned.
+pub(super) fn otherwise(name: &str) -> String {
+    format!("{name}#otherwise")
+}
 
 /// One kind.
 #[derive(Debug, Default)]
@@ -23,7 +57,7 @@ struct Row {
     outcomes: BTreeMap<String, usize>,
 }
 
-/// All kinds, in the order of the plan.
+/// All kinds.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     rows: Vec<Row>,
@@ -39,7 +73,7 @@ pub(super) struct Tally {
 
 impl Tally {
     /// The row of a kind.
-    pub(super) fn row(&mut self, kind: &str) -> usize {
+    fn row(&mut self, kind: &str) -> usize {
         if let Some(index) = self.rows.iter().position(|row| row.kind == kind) {
             return index;
         }
@@ -57,7 +91,7 @@ impl Tally {
     /// Takes an answer in.
     pub(super) fn answered(&mut self, planned: &Planned, label: String) {
         let index = self.row(&planned.kind);
-        if label.starts_with("200 accepted") {
+        if label.starts_with('2') {
             self.expected += planned.events.len();
         }
         if !label.starts_with(planned.expected) {
@@ -77,17 +111,21 @@ impl Tally {
 
     /// Reads the outcomes afresh, and tells how many there are.
     pub(super) async fn read_outcomes(&mut self, session: &Session, since: UnixMillis) -> anyhow::Result<usize> {
-        let mut told = Vec::new();
+        let mut told: Vec<(Option<usize>, String)> = Vec::new();
         for function in ["webhook-intake", "status-writer"] {
-            told.extend(structured(session, function, since).await?);
+            let lines = structured(session, function, since).await?;
+            told.extend(lines.into_iter().map(|line| (self.kind_of(&line), line.outcome)));
         }
+        let callbacks = lines(session, "payment-callback", since).await?;
+        let callbacks = callbacks.iter().filter_map(|line| serde_json::from_str::<CallbackLine>(line).ok());
+        let kind_of = |line: &CallbackLine| line.keys().find_map(|key| self.events.get(&key).copied());
+        told.extend(callbacks.map(|line| (kind_of(&line), line.outcome)));
         self.rows.iter_mut().for_each(|row| row.outcomes.clear());
         let mut counted = 0;
         // Intake also tells that it accepted an event; what became of it is the writer's word.
-        for line in told.into_iter().filter(|line| OUTCOMES.contains(&line.outcome.as_str())) {
-            let Some(index) = self.kind_of(&line) else { continue };
-            if let Some(row) = self.rows.get_mut(index) {
-                *row.outcomes.entry(line.outcome).or_default() += 1;
+        for (index, outcome) in told.into_iter().filter(|(_, outcome)| OUTCOMES.contains(&outcome.as_str())) {
+            if let Some(row) = index.and_then(|index| self.rows.get_mut(index)) {
+                *row.outcomes.entry(outcome).or_default() += 1;
                 counted += 1;
             }
         }
@@ -102,10 +140,22 @@ impl Tally {
 
     /// The closing table.
     pub(super) fn table(&self) -> Table {
-        let mut rows =
-            table(["what was sent", "sent", "answers", "applied", "dupl.", "stale", "quarant.", "failed", "acknowl."]);
+        let mut rows = table([
+            "what was sent",
+            "sent",
+            "answers",
+            "applied",
+            "dupl.",
+            "confl.",
+            "stale",
+            "quarant.",
+            "failed",
+            "acknowl.",
+        ]);
         let mut totals = [0; OUTCOMES.len()];
-        for row in &self.rows {
+        let mut sorted: Vec<&Row> = self.rows.iter().collect();
+        sorted.sort_by_key(|row| &row.kind);
+        for row in sorted {
             let answers: Vec<String> = row.answers.iter().map(|(label, times)| format!("{times} x {label}")).collect();
             let counts = OUTCOMES.map(|outcome| row.outcomes.get(outcome).copied().unwrap_or_default());
             totals.iter_mut().zip(counts).for_each(|(total, count)| *total += count);
