@@ -28,7 +28,7 @@ pub async fn canaries(stage: Arc<Stage>) -> anyhow::Result<()> {
     ensure!(stage.push(&push).await?.status == 200, "the other push was refused");
     push["data"] = json!({"orderId": {"name": PEOPLE[0]}, "currentStatus": PEOPLE[1]});
     ensure!(stage.push(&push).await?.status == 400, "a push of another shape was taken");
-    let headers = vec![("X-Signature", PEOPLE[3].to_owned()), ("webhook-id", PEOPLE[2].to_owned())];
+    let headers = vec![("X-Signature".into(), PEOPLE[3].to_owned()), ("webhook-id".into(), PEOPLE[2].to_owned())];
     let forged = Request {
         method: Method::POST,
         path: "/webhooks/events/scanner".to_owned(),
@@ -78,7 +78,8 @@ async fn pay_with_people(stage: &Stage, person: &serde_json::Value) -> anyhow::R
         };
         ensure!(stage.pay_of(&event, Some(&person)).await?.status == 200, "{gateway:?} was refused");
         let path = format!("/payments/{}", gateway.as_str());
-        let headers = vec![("stripe-signature", CARD.to_owned()), ("paypal-cert-url", PEOPLE[3].to_owned())];
+        let headers =
+            vec![("stripe-signature".into(), CARD.to_owned()), ("paypal-cert-url".into(), PEOPLE[3].to_owned())];
         let body = serde_json::Value::from(person.clone()).to_string().into_bytes();
         stage.api.send(Request { method: Method::POST, path, headers, body }).await?;
     }

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use crate::stage::{Stage, get, links, nonce, now, status_push};
 
 fn post(path: &str, body: impl Into<Vec<u8>>) -> Request {
-    let form = ("Content-Type", "application/x-www-form-urlencoded".to_owned());
+    let form = ("Content-Type".into(), "application/x-www-form-urlencoded".to_owned());
     Request { method: Method::POST, path: path.to_owned(), headers: vec![form], body: body.into() }
 }
 
@@ -79,18 +79,18 @@ pub async fn hostile(stage: Arc<Stage>) -> anyhow::Result<()> {
         for (name, body) in &bodies {
             let mut request = post(route, body.clone());
             request.headers.extend([
-                ("X-Signature", "00".repeat(32)),
-                ("webhook-id", "\u{e9}".to_owned()),
-                ("webhook-timestamp", "NaN".to_owned()),
-                ("webhook-signature", "v1,AA== ".repeat(1_000)),
-                ("stripe-signature", "t=0,v1=zz,".repeat(1_000)),
-                ("paypal-cert-url", "https://169.254.169.254/".to_owned()),
-                ("paypal-transmission-sig", "!".to_owned()),
-                ("wechatpay-serial", "\u{e9}".to_owned()),
+                ("X-Signature".into(), "00".repeat(32)),
+                ("webhook-id".into(), "\u{e9}".to_owned()),
+                ("webhook-timestamp".into(), "NaN".to_owned()),
+                ("webhook-signature".into(), "v1,AA== ".repeat(1_000)),
+                ("stripe-signature".into(), "t=0,v1=zz,".repeat(1_000)),
+                ("paypal-cert-url".into(), "https://169.254.169.254/".to_owned()),
+                ("paypal-transmission-sig".into(), "!".to_owned()),
+                ("wechatpay-serial".into(), "\u{e9}".to_owned()),
             ]);
             if route.starts_with("/orders") {
                 request.method = if route.ends_with("trades") { Method::PUT } else { Method::POST };
-                request.headers.push(("X-App-Key", "shopfront".to_owned()));
+                request.headers.push(("X-App-Key".into(), "shopfront".to_owned()));
             }
             let answer = stage.api.send(request).await?;
             ensure!((400..500).contains(&answer.status), "{name} to {route}: {}", answer.label());

@@ -14,6 +14,7 @@ use reqwest::Method;
 use sampan::delivery::Delivery;
 use sampan::http::{Answer, Api, Request};
 use sampan::local::{self, Options, Running};
+use sampan::samples;
 use sampan::stack::Session;
 use serde_json::{Value, json};
 use simulators::gateway::{self, Keys, Person};
@@ -94,8 +95,7 @@ impl Stage {
     pub async fn pay_of(&self, event: &PaymentEvent, person: Option<&Person>) -> anyhow::Result<Answer> {
         let sent = gateway::callback(&self.gateways, event, person, now());
         let sent = sent.with_context(|| format!("a gateway cannot tell of {event:?}"))?;
-        let headers = sent.headers.into_iter().map(|(name, value)| (leak(name), value)).collect();
-        self.api.send(Request { method: Method::POST, path: sent.path, headers, body: sent.body }).await
+        self.api.send(samples::request(sent)).await
     }
 
     /// Stops it, and makes sure that nobody listens there any more.
@@ -177,11 +177,6 @@ impl Stage {
 fn options(directory: &Path, rates: &Server) -> Options {
     let rates_url = Some(format!("{}{RATES_PATH}", rates.url));
     Options { rates_url, ..Options::isolated(&root(), directory.to_owned()) }
-}
-
-/// A header's name for as long as the tests run; there are a dozen.
-fn leak(name: String) -> &'static str {
-    Box::leak(name.into_boxed_str())
 }
 
 /// A request that nobody signed.

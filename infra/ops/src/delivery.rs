@@ -56,10 +56,10 @@ impl Delivery {
 
     /// Signs it with credentials of any kind: also with wrong ones, which the stack must refuse.
     pub fn sign_with(&self, credentials: &Credentials, now: UnixMillis) -> anyhow::Result<Request> {
-        let json = || ("Content-Type", "application/json".to_owned());
+        let json = || ("Content-Type".into(), "application/json".to_owned());
         let (headers, body) = match credentials {
             Credentials::Ali1688(secrets) => {
-                let form = ("Content-Type", "application/x-www-form-urlencoded".to_owned());
+                let form = ("Content-Type".into(), "application/x-www-form-urlencoded".to_owned());
                 (vec![form], ali1688::push::signed_form(first(secrets)?, &self.text))
             }
             Credentials::StandardWebhooks(secrets) => {
@@ -67,15 +67,15 @@ impl Delivery {
                 let signature = standard_webhooks::sign(first(secrets)?, &self.id, seconds, self.text.as_bytes());
                 let headers = vec![
                     json(),
-                    ("webhook-id", self.id.clone()),
-                    ("webhook-timestamp", seconds.to_string()),
-                    ("webhook-signature", signature.context("a whsec_ secret is not base64")?),
+                    ("webhook-id".into(), self.id.clone()),
+                    ("webhook-timestamp".into(), seconds.to_string()),
+                    ("webhook-signature".into(), signature.context("a whsec_ secret is not base64")?),
                 ];
                 (headers, self.text.clone())
             }
             Credentials::FlatHmac(secrets) => {
                 let signature = flat_hmac::sign(first(secrets)?, self.text.as_bytes());
-                (vec![json(), ("X-Signature", signature)], self.text.clone())
+                (vec![json(), ("X-Signature".into(), signature)], self.text.clone())
             }
         };
         Ok(Request { method: Method::POST, path: path(&self.channel), headers, body: body.into_bytes() })

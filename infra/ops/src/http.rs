@@ -1,5 +1,6 @@
 //! The stack's HTTP API, asked as its senders and clients ask it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -19,7 +20,7 @@ pub struct Request {
     /// The path, and the query after a `?` if there is one.
     pub path: String,
     /// Headers by name.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(Cow<'static, str>, String)>,
     /// The raw body.
     pub body: Vec<u8>,
 }
@@ -38,11 +39,11 @@ impl Request {
             Signable { timestamp: &timestamp, nonce, method: method.as_str(), path_with_query: &path, body: &body };
         let signature = signable.sign(client.1);
         let headers = vec![
-            ("Content-Type", "application/json".to_owned()),
-            ("X-App-Key", client.0.to_owned()),
-            ("X-Timestamp", timestamp),
-            ("X-Nonce", nonce.to_owned()),
-            ("X-Signature", signature),
+            ("Content-Type".into(), "application/json".to_owned()),
+            ("X-App-Key".into(), client.0.to_owned()),
+            ("X-Timestamp".into(), timestamp),
+            ("X-Nonce".into(), nonce.to_owned()),
+            ("X-Signature".into(), signature),
         ];
         Self { method, path, headers, body }
     }
@@ -106,8 +107,9 @@ impl Api {
     pub async fn send(&self, request: Request) -> anyhow::Result<Answer> {
         let Request { method, path, headers, body } = request;
         let url = format!("{}{path}", self.url);
-        let call =
-            headers.into_iter().fold(self.client.request(method, &url), |call, (name, value)| call.header(name, value));
+        let call = headers
+            .into_iter()
+            .fold(self.client.request(method, &url), |call, (name, value)| call.header(&*name, value));
         let answer = call.body(body).send().await.with_context(|| format!("no answer from {url}"))?;
         let status = answer.status().as_u16();
         let body = answer.bytes().await.with_context(|| format!("the answer from {url} broke off"))?;

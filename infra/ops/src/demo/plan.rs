@@ -248,7 +248,7 @@ impl Planner<'_> {
         let request = Request {
             method: Method::POST,
             path: format!("/webhooks/1688/{SHOP}"),
-            headers: vec![("Content-Type", "application/x-www-form-urlencoded".to_owned())],
+            headers: vec![("Content-Type".into(), "application/x-www-form-urlencoded".to_owned())],
             body: samples::CAPTURED_BODY.trim_end().as_bytes().to_vec(),
         };
         self.plan.first.push(Planned {
@@ -344,9 +344,10 @@ impl Planner<'_> {
     }
 }
 
-fn with_header(request: Request, name: &str, value: &str) -> Request {
-    let replaced = |(known, old): (&'static str, String)| (known, if known == name { value.to_owned() } else { old });
-    Request { headers: request.headers.into_iter().map(replaced).collect(), ..request }
+fn with_header(mut request: Request, name: &str, value: &str) -> Request {
+    let named = request.headers.iter_mut().filter(|(known, _)| known == name);
+    named.for_each(|(_, old)| *old = value.to_owned());
+    request
 }
 
 #[cfg(test)]
