@@ -551,7 +551,8 @@ fn every_sample_of_adyen_says_what_the_capture_mode_makes_it() {
     let samples = samples! { "adyen":
         "authorisationTrue.json" => ("silent AUTHORISATION",
             "captured 123456789 123456789 101.00 EUR 8313842560770001 2017-01-19T15:42:03.000Z"),
-        "cancellation-true.json" => ("silent CANCELLATION", "silent CANCELLATION"),
+        "cancellation-true.json" => ("silent CANCELLATION",
+            "capture_failed 8313547924770610 8313547924770610 5.00 EUR - 2018-03-05T08:08:05.000Z"),
         "captureFalse.json" => (
             "capture_failed ORIGINAL_PSP PSP_REFERENCE 236.23 USD 00000001 2017-01-25T17:08:19.000Z", "silent CAPTURE"),
         "captureTrue.json" => (

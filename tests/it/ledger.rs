@@ -109,7 +109,10 @@ fn history(dice: &mut Dice, truths: &[Truth]) -> Vec<Sent> {
             let minor =
                 movement.money.minor() + i64::from(is_contradiction) * (1 + i64::try_from(dice.below(3)).unwrap());
             let money = Money::new(minor, movement.money.currency()).unwrap();
-            sent.push(Sent { movement: PaymentEvent { money, ..movement }, is_contradiction });
+            // A gateway that tells of one movement in several events stamps each with its own time.
+            let later = if dice.below(6) == 0 { 1_000 * (1 + i64::try_from(dice.below(9)).unwrap()) } else { 0 };
+            let occurred_at = movement.occurred_at.saturating_add_ms(later);
+            sent.push(Sent { movement: PaymentEvent { money, occurred_at, ..movement }, is_contradiction });
         }
     }
     sent
@@ -139,9 +142,9 @@ fn key(movement: &PaymentEvent) -> String {
 
 /// The callbacks. A gateway that tries again sends the very same bytes, which is also what makes this quick.
 fn requests(batches: &[Vec<Sent>]) -> Vec<Vec<Request>> {
-    let mut made: BTreeMap<(String, i64), Request> = BTreeMap::new();
+    let mut made: BTreeMap<(String, i64, UnixMillis), Request> = BTreeMap::new();
     let mut one = |sent: &Sent| {
-        let claim = (key(&sent.movement), sent.movement.money.minor());
+        let claim = (key(&sent.movement), sent.movement.money.minor(), sent.movement.occurred_at);
         made.entry(claim).or_insert_with(|| callback(&sent.movement, NOW)).clone()
     };
     batches.iter().map(|batch| batch.iter().map(&mut one).collect()).collect()
@@ -194,6 +197,9 @@ fn check(shop: &Shop, truths: &[Truth], sent: &[Sent]) {
         let entries: BTreeSet<(String, i64)> = told(&facts.entries);
         assert_eq!(facts.entries.len(), truth.movements.len(), "{payment}: not one entry a movement");
         assert_eq!(entries, told(&truth.movements), "{payment}");
+        let at = |events: &[PaymentEvent]| events.iter().map(|event| (key(event), event.occurred_at)).collect();
+        let (kept, true_times): (BTreeSet<(String, UnixMillis)>, _) = (at(&facts.entries), at(&truth.movements));
+        assert_eq!(kept, true_times, "{payment}: the earliest time is kept");
         let conflicts: BTreeSet<(String, i64)> = told(&facts.conflicts);
         assert_eq!(conflicts, contradicted.remove(payment).unwrap_or_default(), "{payment}");
         assert_eq!(facts.conflicts.len(), conflicts.len(), "{payment}: a contradiction is kept twice");

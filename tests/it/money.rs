@@ -125,7 +125,7 @@ fn refunds_never_exceed_what_was_captured_and_the_last_takes_the_remainder() {
 
 /// Grants what may be granted, and checks the bound. Whether it was granted.
 fn take(placed: &Placed, totals: &mut RefundTotals, sums: Sums, asked: Money, case: u64) -> bool {
-    match grant(placed, *totals, sums, asked) {
+    match grant(placed, *totals, (sums, 0), asked) {
         Ok(granted) => {
             assert!(granted.charged.minor() > 0, "case {case}: a refund of nothing");
             assert_eq!(granted.through.charged_minor, totals.charged_minor + granted.charged.minor(), "case {case}");

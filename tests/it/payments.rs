@@ -308,6 +308,15 @@ async fn a_url_without_a_certificate_is_asked_for_once_a_minute_and_too_many_url
 }
 
 #[tokio::test]
+async fn a_source_of_certificates_that_is_away_is_asked_once_a_minute() {
+    let shop = Shop { plan: FaultPlan::at([(1, Fault::Before)]), ..unpinned() };
+    for _ in 0..5 {
+        assert!(matches!(paid(&shop, paypal()).await.status_code, 429 | 503), "PayPal is asked to try again");
+    }
+    assert_eq!(shop.plan.calls().iter().filter(|call| **call == "certificates.key").count(), 1);
+}
+
+#[tokio::test]
 async fn a_pinned_certificate_is_never_fetched_even_when_it_cannot_be_read() {
     let shop = Shop::new();
     assert_eq!(paid(&shop, paypal()).await.status_code, 200);
@@ -392,7 +401,8 @@ async fn live_through(plan: FaultPlan) -> Shop {
             let answer = shop.pay(request.clone()).await.map(|response| response.status_code);
             match answer {
                 Some(200) => break,
-                Some(429 | 503) => {}
+                // A gateway waits before it tries again; a certificate is not asked for in the same minute.
+                Some(429 | 503) => shop.clock.advance_ms(MISSING_KEPT_MS),
                 Some(status) => panic!("a fault of ours was answered {status}"),
                 None => shop = Shop { cache: Default::default(), certificate_cache: Default::default(), ..shop },
             }

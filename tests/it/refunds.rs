@@ -176,6 +176,29 @@ async fn what_cannot_be_a_refund_is_refused() {
 }
 
 #[tokio::test]
+async fn a_refund_made_elsewhere_beside_a_granted_one_is_not_granted_again() {
+    let shop = paid().await;
+    assert_eq!(charged(&refund(&shop, "r-1", 5_000, "EUR").await), Ok(5_000));
+    settle_refund(&shop, "re_elsewhere", 3_000).await;
+    assert_eq!(charged(&refund(&shop, "r-2", 2_231, "EUR").await), impossible());
+    assert_eq!(charged(&refund(&shop, "r-2", 2_230, "EUR").await), Ok(2_230));
+    settle_refund(&shop, "re_1", 5_000).await;
+    assert_eq!(charged(&refund(&shop, "r-3", 1, "EUR").await), impossible());
+    for (id, minor, state) in [("r-1", 5_000, "settled"), ("r-2", 2_230, "requested")] {
+        assert_eq!(refund(&shop, id, minor, "EUR").await.1["state"], state, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_that_is_in_dispute_is_granted() {
+    let shop = paid().await;
+    let dispute = json!({"id": "dp_1", "amount": 10_000, "currency": "eur", "status": "needs_response", "payment_intent": "pi_1"});
+    assert_eq!(shop.pay(stripe("charge.dispute.created", NOW, &dispute)).await.unwrap().status_code, 200);
+    assert_eq!(charged(&refund(&shop, "r-1", 231, "EUR").await), impossible());
+    assert_eq!(charged(&refund(&shop, "r-1", 230, "EUR").await), Ok(230));
+}
+
+#[tokio::test]
 async fn a_hundred_refunds_at_once_never_exceed_what_was_paid() {
     let shop = paid().await;
     let shop = &shop;

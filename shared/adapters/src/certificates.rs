@@ -10,9 +10,11 @@ use tokio::sync::Mutex;
 use crate::error::{Cause, Certainty, PortError};
 use crate::ports::CertificateSource;
 
+const KEY: &str = "certificates.key";
+
 /// How long a certificate is good without another look, in milliseconds. PayPal changes them once a year.
 pub const FOUND_KEPT_MS: i64 = 24 * 60 * 60 * 1_000;
-/// How long a URL without a certificate is not asked for again, in milliseconds.
+/// How long a URL without a certificate, or one that gave no answer, is not asked for again, in milliseconds.
 pub const MISSING_KEPT_MS: i64 = 60 * 1_000;
 /// URLs that are remembered. PayPal signs with two or three; whoever names more makes them all wait a minute.
 pub const URLS_MAX: usize = 16;
@@ -20,8 +22,15 @@ pub const URLS_MAX: usize = 16;
 /// What was found at a URL.
 #[derive(Debug)]
 struct Kept {
-    key: Option<PublicKey>,
+    found: Found,
     good_until: UnixMillis,
+}
+
+#[derive(Debug)]
+enum Found {
+    Key(PublicKey),
+    Nothing,
+    NoAnswer,
 }
 
 /// Keeps certificates, and their absence, for a while.
@@ -38,15 +47,22 @@ impl CertificateCache {
     ) -> Result<Option<PublicKey>, PortError> {
         let mut kept = self.0.lock().await;
         kept.retain(|_, kept| kept.good_until > now);
-        if let Some(kept) = kept.get(url) {
-            return Ok(kept.key.clone());
+        match kept.get(url).map(|kept| &kept.found) {
+            Some(Found::Key(key)) => return Ok(Some(key.clone())),
+            Some(Found::Nothing) => return Ok(None),
+            Some(Found::NoAnswer) => return Err(PortError::new(KEY, Cause::Away, Certainty::Determinate)),
+            None if kept.len() >= URLS_MAX => {
+                return Err(PortError::new(KEY, Cause::Throttled, Certainty::Determinate));
+            }
+            None => {}
         }
-        if kept.len() >= URLS_MAX {
-            return Err(PortError::new("certificates.key", Cause::Throttled, Certainty::Determinate));
-        }
-        let key = source.key(url).await?;
-        let kept_ms = if key.is_some() { FOUND_KEPT_MS } else { MISSING_KEPT_MS };
-        kept.insert(url.clone(), Kept { key: key.clone(), good_until: now.saturating_add_ms(kept_ms) });
-        Ok(key)
+        let answer = source.key(url).await;
+        let (found, kept_ms) = match &answer {
+            Ok(Some(key)) => (Found::Key(key.clone()), FOUND_KEPT_MS),
+            Ok(None) => (Found::Nothing, MISSING_KEPT_MS),
+            Err(_) => (Found::NoAnswer, MISSING_KEPT_MS),
+        };
+        kept.insert(url.clone(), Kept { found, good_until: now.saturating_add_ms(kept_ms) });
+        answer
     }
 }

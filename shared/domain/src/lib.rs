@@ -31,7 +31,7 @@ pub use payment::{
     Settlement, Sums,
 };
 pub use rate::{InvalidRate, NoRate, Rate, RateSource, ReferenceRates};
-pub use refund::{Granted, NoRefund, Refund, RefundState, RefundTotals};
+pub use refund::{Granted, Matched, NoRefund, Refund, RefundState, RefundTotals};
 pub use time::{InvalidTime, UnixMillis};
 pub use trade::{
     InvalidTradeKey, Marketplace, Package, Trace, TradeFacts, TradeKey, TradeReport, TradeStatus, TradeStatuses,

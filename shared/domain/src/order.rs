@@ -260,6 +260,19 @@ impl OrderFacts {
         self.placed.is_none() && self.reports.is_empty() && self.links.is_empty()
     }
 
+    /// The refunds in the order in which they were granted.
+    pub fn refunds_in_turn(&self) -> Vec<&Refund> {
+        let mut refunds: Vec<&Refund> = self.refunds.values().collect();
+        refunds.sort_by_key(|refund| refund.through.count);
+        refunds
+    }
+
+    /// Whether the refunds and their counter tell the same. They are written together, and a reader may meet them in
+    /// between.
+    pub fn has_all_refunds(&self) -> bool {
+        u32::try_from(self.refunds.len()) == Ok(self.refund_totals.count)
+    }
+
     /// The kept reports, by rank.
     pub fn reports(&self) -> impl Iterator<Item = &OrderReport> {
         self.reports.values()

@@ -164,7 +164,7 @@ pub struct PaymentEvent {
 pub enum Recorded {
     /// It is in the ledger now.
     Applied,
-    /// It was there already.
+    /// It was there already. Of two times that it was reported for, the earlier is kept.
     Duplicate,
     /// The ledger says otherwise of this movement. Kept beside it, and never counted.
     Conflict,
@@ -183,7 +183,7 @@ impl Recorded {
 
 impl PaymentEvent {
     /// What two reports of one movement must agree on: money, currency and order. The kind is in the key. The
-    /// time is not part of it: a gateway that reports again may stamp anew.
+    /// time is not part of it, because a gateway may tell of one movement in several events: the earliest is kept.
     pub fn fingerprint(&self) -> String {
         let order = self.order.as_ref().map(OrderId::as_str).unwrap_or_default();
         format!("{}#{}#{order}", self.money.minor(), self.money.currency())
@@ -230,14 +230,17 @@ impl PaymentFacts {
         !self.conflicts.is_empty() || named.len() > 1
     }
 
-    /// The entries that stand: captures and refunds that failed in the end are no movement.
+    /// The entries that stand: a capture or a refund that failed in the end is no movement. What failed may be
+    /// done after all, under the same name, so that the later word stands; of one moment, the failure.
     fn standing(&self) -> impl Iterator<Item = &PaymentEvent> {
-        let failed = |kind, entry: &PaymentEvent| {
-            self.entries.iter().any(|other| other.kind == kind && other.transaction_id == entry.transaction_id)
+        let has_failed = |kind, entry: &PaymentEvent| {
+            let failed = self.entries.iter().filter(move |other| other.kind == kind);
+            let of_it = failed.filter(|other| other.transaction_id == entry.transaction_id);
+            of_it.max_by_key(|failed| failed.occurred_at).is_some_and(|failed| failed.occurred_at >= entry.occurred_at)
         };
         self.entries.iter().filter(move |entry| match entry.kind {
-            MovementKind::Captured => !failed(MovementKind::CaptureFailed, entry),
-            MovementKind::Refunded => !failed(MovementKind::RefundFailed, entry),
+            MovementKind::Captured => !has_failed(MovementKind::CaptureFailed, entry),
+            MovementKind::Refunded => !has_failed(MovementKind::RefundFailed, entry),
             MovementKind::CaptureFailed | MovementKind::RefundFailed => false,
             MovementKind::RefundedInTotal
             | MovementKind::DisputeOpened
@@ -301,6 +304,8 @@ pub struct Sums {
     pub refunded: i64,
     /// Went back by disputes that were lost.
     pub lost: i64,
+    /// May go back by disputes that are open.
+    pub disputed: i64,
     /// A dispute is open.
     pub is_disputed: bool,
 }
@@ -327,6 +332,8 @@ pub struct Settlement {
     pub due: Option<Money>,
     /// What its payments come to.
     pub sums: Sums,
+    /// The refunds that gateways reported, one by one, in minor units of the charge currency.
+    pub reported_refunds: Vec<i64>,
     /// Where its money stands.
     pub state: PaymentState,
     /// Something was captured in another currency than the order's.
@@ -372,6 +379,7 @@ pub fn settle(order: &OrderId, placed: Option<&Placed>, payments: &[PaymentFacts
         currency,
         due,
         sums: total,
+        reported_refunds: currency.map(|currency| reported_refunds(&entries, currency)).unwrap_or_default(),
         state: state(total, due),
         is_in_wrong_currency: captures().any(|entry| Some(entry.money.currency()) != currency),
         is_contradictory: payments.iter().any(PaymentFacts::is_contradictory),
@@ -397,39 +405,70 @@ fn state(sums: Sums, due: Option<Money>) -> PaymentState {
     }
 }
 
-/// What standing entries of one order come to in a currency.
-fn sums(entries: &[&PaymentEvent], currency: Currency) -> Sums {
+/// Standing entries in a currency, by payment.
+fn by_payment<'a>(entries: &[&'a PaymentEvent], currency: Currency) -> BTreeMap<&'a PaymentKey, Vec<&'a PaymentEvent>> {
     let mut payments: BTreeMap<&PaymentKey, Vec<&PaymentEvent>> = BTreeMap::new();
     for entry in entries.iter().filter(|entry| entry.money.currency() == currency) {
         payments.entry(&entry.payment).or_default().push(entry);
     }
-    payments.values().fold(Sums::default(), |sums, entries| {
+    payments
+}
+
+/// What standing entries of one order come to in a currency.
+fn sums(entries: &[&PaymentEvent], currency: Currency) -> Sums {
+    by_payment(entries, currency).values().fold(Sums::default(), |sums, entries| {
         let of_payment = sums_of_payment(entries);
         Sums {
             captured: sums.captured.saturating_add(of_payment.captured),
             refunded: sums.refunded.saturating_add(of_payment.refunded),
             lost: sums.lost.saturating_add(of_payment.lost),
+            disputed: sums.disputed.saturating_add(of_payment.disputed),
             is_disputed: sums.is_disputed || of_payment.is_disputed,
         }
     })
 }
 
+fn amounts<'a>(entries: &'a [&PaymentEvent], kind: MovementKind) -> impl Iterator<Item = i64> + 'a {
+    entries.iter().filter(move |entry| entry.kind == kind).map(|entry| entry.money.minor())
+}
+
+/// The refunds that gateways reported, one by one. Of a gateway that reports their total, what each report adds.
+fn reported_refunds(entries: &[&PaymentEvent], currency: Currency) -> Vec<i64> {
+    let of_payment = |entries: &Vec<&PaymentEvent>| -> Vec<i64> {
+        let single: Vec<i64> = amounts(entries, MovementKind::Refunded).collect();
+        let mut totals: BTreeSet<i64> = amounts(entries, MovementKind::RefundedInTotal).collect();
+        if totals.last() <= Some(&single.iter().copied().fold(0, i64::saturating_add)) {
+            return single;
+        }
+        totals.insert(0);
+        totals.iter().zip(totals.iter().skip(1)).map(|(before, after)| after.saturating_sub(*before)).collect()
+    };
+    by_payment(entries, currency).values().flat_map(of_payment).collect()
+}
+
 /// What the entries of one payment come to. A gateway that reports refunds one by one and one that reports
 /// them in total are both believed: the greater is what went back.
 fn sums_of_payment(entries: &[&PaymentEvent]) -> Sums {
-    let amounts = |kind| entries.iter().filter(move |entry| entry.kind == kind).map(|entry| entry.money.minor());
-    let total = |kind| amounts(kind).fold(0, i64::saturating_add);
-    let in_total = amounts(MovementKind::RefundedInTotal).max().unwrap_or(0);
+    let total = |kind| amounts(entries, kind).fold(0, i64::saturating_add);
+    let in_total = amounts(entries, MovementKind::RefundedInTotal).max().unwrap_or(0);
     let disputes = disputes(entries);
-    let lost = disputes.values().filter(|latest| latest.kind == MovementKind::DisputeLost);
-    let lost = lost.map(|latest| latest.money.minor()).fold(0, i64::saturating_add);
+    let in_dispute = |kind| {
+        let of_kind = disputes.values().filter(move |latest| latest.kind == kind);
+        of_kind.map(|latest| latest.money.minor()).fold(0, i64::saturating_add)
+    };
     let captured = total(MovementKind::Captured);
     let refunded = total(MovementKind::Refunded).max(in_total);
+    let lost = match entries.first().map(|entry| entry.payment.gateway) {
+        // PayPal tells of one loss twice: of the dispute, and of the reversal that it ends in.
+        Some(Gateway::Paypal) => in_dispute(MovementKind::DisputeLost).saturating_sub(refunded),
+        _ => in_dispute(MovementKind::DisputeLost),
+    };
     Sums {
         captured,
         refunded,
-        // A dispute takes what is still there: PayPal tells of one loss both as a reversal and as a dispute.
+        // A dispute takes what is still there.
         lost: lost.min(captured.saturating_sub(refunded)).max(0),
+        disputed: in_dispute(MovementKind::DisputeOpened),
         is_disputed: disputes.values().any(|latest| latest.kind == MovementKind::DisputeOpened),
     }
 }
@@ -538,6 +577,7 @@ mod tests {
         ];
         let expected = settled(entries.to_vec());
         assert_eq!((expected.sums.captured, expected.sums.refunded, expected.sums.lost), (100, 30, 0));
+        assert_eq!(expected.reported_refunds, [30]);
         for first in 0..entries.len() {
             let mut rotated = entries.to_vec();
             rotated.rotate_left(first);
@@ -562,6 +602,39 @@ mod tests {
         ];
         assert_eq!(since(&settled(gone).returned), Some(30));
         assert_eq!(since(&settled(vec![captured(99)]).covered), None);
+    }
+
+    #[test]
+    fn the_later_of_a_refund_and_its_failure_stands() {
+        use MovementKind::{RefundFailed, Refunded};
+        let refunded = |succeeded_at, failed_at| {
+            let entries = [event(Refunded, "r", 40, succeeded_at), event(RefundFailed, "r", 40, failed_at)];
+            settled(entries.into_iter().chain([captured(100)]).collect()).sums.refunded
+        };
+        assert_eq!([refunded(11, 12), refunded(12, 11), refunded(11, 11)], [0, 40, 0]);
+    }
+
+    #[test]
+    fn one_loss_that_paypal_tells_twice_counts_once_and_an_open_dispute_binds_its_amount() {
+        use MovementKind::{DisputeLost, DisputeOpened, Refunded};
+        let at_paypal = |entry: PaymentEvent| PaymentEvent { payment: "paypal#P1".parse().unwrap(), ..entry };
+        let told = [captured(100), event(Refunded, "reversal", 60, 11), event(DisputeLost, "d", 60, 12)];
+        let sums = |entries: Vec<PaymentEvent>| settled(entries).sums;
+        let twice = sums(told.clone().map(at_paypal).to_vec());
+        assert_eq!((twice.refunded, twice.lost, twice.returned()), (60, 0, 60));
+        let both = sums(told.to_vec());
+        assert_eq!((both.refunded, both.lost), (60, 40), "elsewhere they are two, within what was captured");
+        assert_eq!(sums(vec![captured(100), event(DisputeOpened, "d", 30, 12)]).disputed, 30);
+    }
+
+    #[test]
+    fn refunds_that_are_told_in_total_are_told_one_by_one() {
+        use MovementKind::{Refunded, RefundedInTotal};
+        let reported = |entries: Vec<PaymentEvent>| settled(entries).reported_refunds;
+        let totals = vec![event(RefundedInTotal, "2", 70, 12), event(RefundedInTotal, "1", 30, 11), captured(100)];
+        assert_eq!(reported(totals), [30, 40]);
+        assert_eq!(reported(vec![event(Refunded, "1", 30, 11), event(Refunded, "2", 30, 12)]), Vec::<i64>::new());
+        assert_eq!(reported(vec![captured(100), event(Refunded, "1", 30, 11), event(Refunded, "2", 30, 12)]), [30, 30]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub struct Refund {
     pub priced: Money,
     /// What goes back to the customer, in the charge currency.
     pub charged: Money,
-    /// What goes back in all, this one with it.
+    /// What was granted in all, this one with it.
     pub through: RefundTotals,
     /// When it was granted, by our clock.
     pub at: UnixMillis,
@@ -28,8 +28,7 @@ pub struct Refund {
     pub by: Origin,
 }
 
-/// How much of an order goes back in all: what was granted here, and what was known to have gone back at the gateways
-/// besides when the last refund was granted. The counter that bounds refunds.
+/// What the granted refunds of an order come to. The counter that bounds them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RefundTotals {
     /// How many were granted.
@@ -45,7 +44,7 @@ pub struct RefundTotals {
 pub enum RefundState {
     /// It was granted; no gateway reported it yet.
     Requested,
-    /// Gateways reported at least so much money back as goes back in all with this refund.
+    /// A gateway reported a refund of its amount.
     Settled,
 }
 
@@ -59,11 +58,39 @@ impl RefundState {
     }
 }
 
-impl Refund {
-    /// Where it stands beside what gateways reported. Gateways do not name our refunds, so the oldest settle first.
-    pub const fn state(&self, sums: Sums) -> RefundState {
-        if sums.refunded >= self.through.charged_minor { RefundState::Settled } else { RefundState::Requested }
+/// Granted refunds beside the refunds that gateways reported. Gateways do not name our refunds, but the shop front asks
+/// them for the granted amount to the minor unit: a reported refund is the granted one of its amount, and what matches
+/// none was made elsewhere.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Matched {
+    /// Where each granted refund stands, in the order in which they were given.
+    pub states: Vec<RefundState>,
+    /// What was refunded elsewhere, in minor units of the charge currency.
+    pub elsewhere_minor: i64,
+}
+
+/// Matches what was granted with what was reported, both in minor units of the charge currency.
+pub fn matched(granted: &[i64], reported: &[i64]) -> Matched {
+    let mut reported = reported.to_vec();
+    let mut states: Vec<RefundState> = granted
+        .iter()
+        .map(|granted| match reported.iter().position(|reported| reported == granted) {
+            Some(place) => {
+                reported.swap_remove(place);
+                RefundState::Settled
+            }
+            None => RefundState::Requested,
+        })
+        .collect();
+    let open = granted.iter().zip(&states).filter(|(_, state)| **state == RefundState::Requested);
+    let open_minor = open.fold(0_i64, |sum, (minor, _)| sum.saturating_add(*minor));
+    let rest_minor = reported.into_iter().fold(0, i64::saturating_add);
+    // A report that was lost, of a gateway that tells totals, leaves one amount for several refunds.
+    if rest_minor > 0 && rest_minor == open_minor {
+        states.fill(RefundState::Settled);
+        return Matched { states, elsewhere_minor: 0 };
     }
+    Matched { states, elsewhere_minor: rest_minor }
 }
 
 /// Why a refund is not granted.
@@ -93,7 +120,7 @@ pub struct Granted {
     pub priced: Money,
     /// In the charge currency.
     pub charged: Money,
-    /// What goes back in all, this one with it.
+    /// What was granted in all, this one with it.
     pub through: RefundTotals,
 }
 
@@ -103,24 +130,25 @@ struct Amounts {
     charged: Money,
 }
 
-/// Decides a refund beside what was granted before and what gateways reported.
+/// Decides a refund beside what was granted before, and what gateways reported: sums, and what was refunded elsewhere.
 ///
-/// What may go back is what was captured, less disputes that were lost, less what goes back already: the greater of
-/// the counter and of what gateways reported. So a refund made at a gateway counts, one that was granted here and then
-/// reported counts once, and what was granted beside one made elsewhere is remembered in the counter.
-pub fn grant(placed: &Placed, granted: RefundTotals, sums: Sums, asked: Money) -> Result<Granted, NoRefund> {
+/// What may go back is what was captured, less what was granted, less what was refunded elsewhere, less disputes that
+/// were lost or are open.
+pub fn grant(
+    placed: &Placed,
+    granted: RefundTotals,
+    (sums, elsewhere_minor): (Sums, i64),
+    asked: Money,
+) -> Result<Granted, NoRefund> {
     let rate = placed.rate.as_ref().ok_or(NoRefund::NoRateRecord)?;
     let price = placed.content.price;
     let of_charge_currency = |minor: i64| Money::new(minor, placed.due.currency());
     let paid = of_charge_currency(sums.captured)?;
     // What was paid, in the currency of the price. The due amount is the price itself, not its way there and back.
     let paid_priced = if paid == placed.due { price } else { rate.convert_back(paid)? };
-    let taken = granted.charged_minor.max(sums.refunded);
-    let elsewhere = rate.convert_back(of_charge_currency(taken.saturating_sub(granted.charged_minor))?)?;
-    let priced_taken = granted.priced_minor.saturating_add(elsewhere.minor());
-    let lost = rate.convert_back(of_charge_currency(sums.lost)?)?;
-    let charged_left = left(paid, taken.saturating_add(sums.lost));
-    let priced_left = left(paid_priced, priced_taken.saturating_add(lost.minor()));
+    let gone = of_charge_currency(elsewhere_minor.saturating_add(sums.lost).saturating_add(sums.disputed))?;
+    let charged_left = left(paid, granted.charged_minor.saturating_add(gone.minor()));
+    let priced_left = left(paid_priced, granted.priced_minor.saturating_add(rate.convert_back(gone)?.minor()));
     if asked.is_zero() {
         return Err(NoRefund::Nothing);
     }
@@ -136,8 +164,8 @@ pub fn grant(placed: &Placed, granted: RefundTotals, sums: Sums, asked: Money) -
     }
     let through = RefundTotals {
         count: granted.count.saturating_add(1),
-        priced_minor: priced_taken.saturating_add(priced.minor()),
-        charged_minor: taken.saturating_add(charged.minor()),
+        priced_minor: granted.priced_minor.saturating_add(priced.minor()),
+        charged_minor: granted.charged_minor.saturating_add(charged.minor()),
     };
     Ok(Granted { priced, charged, through })
 }
@@ -214,7 +242,7 @@ mod tests {
     fn grants(placed: &Placed, sums: Sums, asked: &[Money]) -> Vec<Result<i64, NoRefund>> {
         let mut totals = RefundTotals::default();
         let mut grant_one = |asked: &Money| {
-            let granted = grant(placed, totals, sums, *asked)?;
+            let granted = grant(placed, totals, (sums, sums.refunded), *asked)?;
             totals = granted.through;
             Ok(granted.charged.minor())
         };
@@ -253,21 +281,32 @@ mod tests {
     }
 
     #[test]
-    fn what_went_back_at_the_gateway_counts() {
-        let outside = Sums { captured: 10_230, refunded: 3_000, lost: 1_000, is_disputed: false };
+    fn what_went_back_elsewhere_or_is_disputed_is_not_granted() {
+        let gone = Sums { captured: 10_230, refunded: 3_000, lost: 600, disputed: 400, is_disputed: true };
         let asked = [money(16_500, "JPY"), money(6_231, "EUR"), money(6_230, "EUR"), money(1, "EUR")];
         let beyond = Err(NoRefund::BeyondPaid);
-        assert_eq!(grants(&incident(), outside, &asked), [beyond, beyond, Ok(6_230), beyond]);
+        assert_eq!(grants(&incident(), gone, &asked), [beyond, beyond, Ok(6_230), beyond]);
         let in_turns = [money(6_000, "EUR"), money(230, "EUR"), money(230, "EUR")];
-        assert_eq!(grants(&incident(), outside, &in_turns), [Ok(6_000), Ok(230), beyond]);
-        let totals = RefundTotals { count: 1, priced_minor: 8_250, charged_minor: 5_115 };
-        let reported = Sums { captured: 10_230, refunded: 5_115, ..Sums::default() };
-        let granted = grant(&incident(), totals, reported, money(8_250, "JPY"));
-        assert_eq!(
-            granted.map(|granted| granted.charged.minor()),
-            Ok(5_115),
-            "a granted refund that was reported counts once"
-        );
+        assert_eq!(grants(&incident(), gone, &in_turns), [Ok(6_000), Ok(230), beyond]);
+    }
+
+    #[test]
+    fn a_reported_refund_is_the_granted_one_of_its_amount() {
+        use RefundState::{Requested, Settled};
+        for (granted, reported, states, elsewhere) in [
+            (vec![], vec![], vec![], 0),
+            (vec![50], vec![], vec![Requested], 0),
+            (vec![50], vec![50], vec![Settled], 0),
+            (vec![50], vec![30], vec![Requested], 30),
+            (vec![50], vec![30, 50], vec![Settled], 30),
+            (vec![50, 50], vec![50], vec![Settled, Requested], 0),
+            (vec![50, 20], vec![20], vec![Requested, Settled], 0),
+            (vec![50, 20, 10], vec![70, 10], vec![Settled, Settled, Settled], 0),
+            (vec![50, 20], vec![71], vec![Requested, Requested], 71),
+        ] {
+            let expected = Matched { states, elsewhere_minor: elsewhere };
+            assert_eq!(matched(&granted, &reported), expected, "{granted:?} beside {reported:?}");
+        }
     }
 
     #[test]

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use crate::id::{EventId, OrderId};
 use crate::order::{OrderFacts, OrderStatus, ReportedStatus};
-use crate::payment::{PaymentFacts, Settlement, Sums, settle};
+use crate::payment::{PaymentFacts, Settlement, settle};
 use crate::rate::Rate;
-use crate::refund::{Refund, RefundState};
+use crate::refund::{Refund, RefundState, matched};
 use crate::time::UnixMillis;
 use crate::trade::{TradeKey, TradeReport, TradeStatuses};
 
@@ -156,16 +156,16 @@ pub fn view(id: &OrderId, known: &OrderKnowledge) -> OrderView {
             .collect(),
         history,
         rate: order.placed.as_ref().and_then(|placed| placed.rate.clone()),
-        refunds: refunds(order, settlement.sums),
+        refunds: refunds(order, &settlement.reported_refunds),
         settlement,
     }
 }
 
-/// The refunds in the order in which they were granted.
-fn refunds(order: &OrderFacts, sums: Sums) -> Vec<(Refund, RefundState)> {
-    let mut refunds: Vec<_> = order.refunds.values().map(|refund| (refund.clone(), refund.state(sums))).collect();
-    refunds.sort_by_key(|(refund, _)| refund.through.count);
-    refunds
+/// The refunds in the order in which they were granted, beside what gateways reported.
+fn refunds(order: &OrderFacts, reported: &[i64]) -> Vec<(Refund, RefundState)> {
+    let refunds = order.refunds_in_turn();
+    let granted: Vec<i64> = refunds.iter().map(|refund| refund.charged.minor()).collect();
+    refunds.into_iter().cloned().zip(matched(&granted, reported).states).collect()
 }
 
 /// A link with what is known of its trade.

@@ -211,7 +211,12 @@ pub async fn ledger(ledger: &impl Ledger, run: &str) -> Verdict {
     expect("a new movement is applied", record(&captured).await?, Applied)?;
     expect("again it is a duplicate", record(&captured).await?, Duplicate)?;
     let restamped = PaymentEvent { occurred_at: UnixMillis::from_seconds(1_795_248_009)?, ..captured.clone() };
-    expect("at another time it is still one", record(&restamped).await?, Duplicate)?;
+    expect("at a later time it is still one", record(&restamped).await?, Duplicate)?;
+    let later = captured.occurred_at;
+    let captured = PaymentEvent { occurred_at: UnixMillis::from_seconds(1_795_247_999)?, ..captured };
+    expect("at an earlier time too", record(&captured).await?, Duplicate)?;
+    expect("and the earlier time is kept", ledger.read(&payment).await?.entries.contains(&captured), true)?;
+    expect("for good", record(&PaymentEvent { occurred_at: later, ..captured.clone() }).await?, Duplicate)?;
     let dearer = PaymentEvent { money: Money::new(10_231, Currency::EUR)?, ..captured.clone() };
     expect("another amount is a conflict", record(&dearer).await?, Conflict)?;
     expect("again it is the same conflict", record(&dearer).await?, Conflict)?;

@@ -130,15 +130,20 @@ impl Ledger for MemoryLedger {
         let mut payments = self.0.lock();
         let facts = payments.entry(event.payment.clone()).or_default();
         let is_same =
-            |kept: &&domain::PaymentEvent| (kept.kind, &kept.transaction_id) == (event.kind, &event.transaction_id);
-        let Some(kept) = facts.entries.iter().find(is_same) else {
+            |kept: &domain::PaymentEvent| (kept.kind, &kept.transaction_id) == (event.kind, &event.transaction_id);
+        let Some(kept) = facts.entries.iter_mut().find(|kept| is_same(kept)) else {
             facts.entries.push(event.clone());
             return Ok(Recorded::Applied);
         };
         let recorded = event.compare(kept);
-        let is_kept = facts.conflicts.iter().filter(is_same).any(|kept| kept.fingerprint() == event.fingerprint());
-        if recorded == Recorded::Conflict && !is_kept {
-            facts.conflicts.push(event.clone());
+        if recorded == Recorded::Duplicate {
+            kept.occurred_at = kept.occurred_at.min(event.occurred_at);
+            return Ok(recorded);
+        }
+        let is_kept = |kept: &&mut domain::PaymentEvent| is_same(kept) && kept.fingerprint() == event.fingerprint();
+        match facts.conflicts.iter_mut().find(is_kept) {
+            Some(kept) => kept.occurred_at = kept.occurred_at.min(event.occurred_at),
+            None => facts.conflicts.push(event.clone()),
         }
         Ok(recorded)
     }

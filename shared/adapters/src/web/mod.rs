@@ -36,7 +36,7 @@ impl Web {
         }
     }
 
-    /// What is at a URL, at most so many bytes. `Ok(None)` when nothing is there (404, 410).
+    /// What is at a URL, at most so many bytes. `Ok(None)` when nothing is there for us (3xx, 4xx).
     async fn download(
         &self,
         operation: &'static str,
@@ -52,10 +52,10 @@ impl Web {
         let mut answer = self.client().map_err(away)?.get(url).send().await.map_err(away)?;
         match answer.status() {
             StatusCode::OK => {}
-            StatusCode::NOT_FOUND | StatusCode::GONE => return Ok(None),
             StatusCode::TOO_MANY_REQUESTS => {
                 return Err(PortError::new(operation, Cause::Throttled, Certainty::Determinate));
             }
+            status if status.is_redirection() || status.is_client_error() => return Ok(None),
             _ => return Err(PortError::new(operation, Cause::Away, Certainty::Determinate)),
         }
         let mut body = Vec::new();

@@ -30,7 +30,6 @@ const OWN_DECIMALS: [(&str, u32); 4] = [("CLP", 2), ("CVE", 0), ("IDR", 0), ("IS
 const SILENT: Silent = Silent {
     names: &[
         "AUTHORISATION_ADJUSTMENT",
-        "CANCELLATION",
         "DISPUTE_DEFENSE_PERIOD_ENDED",
         "EXPIRE",
         "HANDLED_EXTERNALLY",
@@ -47,7 +46,6 @@ const SILENT: Silent = Silent {
         "RECURRING_CONTRACT",
         "REPORT_AVAILABLE",
         "REQUEST_FOR_INFORMATION",
-        "TECHNICAL_CANCEL",
     ],
     prefixes: &[],
 };
@@ -242,7 +240,8 @@ impl RequestItem {
             "CAPTURE_FAILED" => self.movement(CaptureFailed),
             "REFUND" => self.movement(if self.succeeded()? { Refunded } else { RefundFailed }),
             "REFUND_FAILED" | "REFUNDED_REVERSED" => self.movement(RefundFailed),
-            "CANCEL_OR_REFUND" => self.cancelled_or_refunded(),
+            "CANCELLATION" | "TECHNICAL_CANCEL" => self.cancelled(capture),
+            "CANCEL_OR_REFUND" => self.cancelled_or_refunded(capture),
             "NOTIFICATION_OF_CHARGEBACK" => self.movement(DisputeOpened),
             "CHARGEBACK" => self.movement(DisputeLost),
             "CHARGEBACK_REVERSED" | "PREARBITRATION_WON" => self.movement(DisputeWon),
@@ -262,12 +261,20 @@ impl RequestItem {
         }
     }
 
+    /// Where the authorisation counted as the capture, its cancellation takes it back.
+    fn cancelled(&self, capture: Capture) -> Result<Item, Refusal> {
+        match capture {
+            Capture::Automatic if self.succeeded()? => self.movement_under(MovementKind::CaptureFailed, self.payment()),
+            Capture::Automatic | Capture::Manual => Ok(silent(&self.event_code.0)),
+        }
+    }
+
     /// Adyen says afterwards which of the two it did.
-    fn cancelled_or_refunded(&self) -> Result<Item, Refusal> {
+    fn cancelled_or_refunded(&self, capture: Capture) -> Result<Item, Refusal> {
         let action = self.additional_data.as_ref().and_then(|data| data.0.modification_action.as_deref());
         match (action, self.succeeded()?) {
             (Some("refund"), true) => self.movement(MovementKind::Refunded),
-            (Some("cancel"), _) => Ok(silent(&self.event_code.0)),
+            (Some("cancel"), _) => self.cancelled(capture),
             _ => Ok(unknown(&self.event_code.0)),
         }
     }
@@ -286,8 +293,9 @@ impl RequestItem {
 
     fn movement_under(&self, kind: MovementKind, transaction: &str) -> Result<Item, Refusal> {
         let payment = self.payment();
-        // References have none. With one, fields could trade places within what was signed.
-        if payment.contains(':') || transaction.contains(':') {
+        // These have none. With one, fields could trade places within what was signed.
+        let account = self.merchant_account_code.0.as_str();
+        if [payment, transaction, account].iter().any(|field| field.contains(':')) {
             return Err(Refusal::Malformed("a reference holds the sign that separates signed fields"));
         }
         let (value, currency) = self.amount();
@@ -434,7 +442,7 @@ mod tests {
             ("CHARGEBACK_REVERSED", "true", "dispute_won", "dispute_won"),
             ("PREARBITRATION_WON", "true", "dispute_won", "dispute_won"),
             ("REPORT_AVAILABLE", "true", "silent", "silent"),
-            ("CANCELLATION", "true", "silent", "silent"),
+            ("CANCELLATION", "false", "silent", "silent"),
             ("OF_TOMORROW", "true", "unknown", "unknown"),
         ] {
             for (capture, wanted) in [(Manual, manual), (Automatic, automatic)] {
@@ -449,6 +457,12 @@ mod tests {
         let failed = item("CAPTURE_FAILED", "true");
         assert_eq!(said(std::slice::from_ref(&failed), Manual), [moved("capture_failed")]);
         assert_eq!(said(&[failed], Automatic), [moved("capture_failed").replace("P1", "O1")]);
+        // Where the authorisation counted as the capture, it is taken back.
+        for code in ["CANCELLATION", "TECHNICAL_CANCEL"] {
+            assert_eq!(said(&[item(code, "true")], Manual), [format!("silent {code}")]);
+            let taken_back = moved("capture_failed").replace("P1", "O1");
+            assert_eq!(said(&[item(code, "true")], Automatic), [taken_back]);
+        }
         for code in ["SECOND_CHARGEBACK", "PREARBITRATION_LOST"] {
             let wanted = moved("dispute_lost").replace("P1", "P1.second");
             assert_eq!(said(&[item(code, "true")], Manual), [wanted]);

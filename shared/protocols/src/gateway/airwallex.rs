@@ -85,6 +85,8 @@ pub(super) fn read(signed: &Signed) -> Result<Vec<Item>, Refusal> {
         "payment_intent.succeeded" => MovementKind::Captured,
         "refund.succeeded" | "refund.settled" => MovementKind::Refunded,
         "refund.failed" => MovementKind::RefundFailed,
+        // The intent succeeds when its capture is asked for; this takes it back.
+        "payment_attempt.capture_failed" => MovementKind::CaptureFailed,
         "payment_dispute.requires_response" | "payment_dispute.created" => MovementKind::DisputeOpened,
         "payment_dispute.won" | "payment_dispute.reversed" => MovementKind::DisputeWon,
         "payment_dispute.lost" | "payment_dispute.accepted" | "payment_dispute.expired" => MovementKind::DisputeLost,
@@ -95,7 +97,10 @@ pub(super) fn read(signed: &Signed) -> Result<Vec<Item>, Refusal> {
         true => (Some(&object.id), object.money_captured()?),
         false => (object.payment_intent_id.as_ref(), object.money(object.amount)?),
     };
-    let (payment, transaction, order) = (payment.ok_or(SHAPE)?, &object.id, object.order());
+    let payment = payment.ok_or(SHAPE)?;
+    // A capture is named by its intent, and so is its failure.
+    let transaction = if kind == MovementKind::CaptureFailed { payment } else { &object.id };
+    let order = object.order();
     let occurred_at = time(event.created_at.or(event.created_at_of_old).as_deref().ok_or(SHAPE)?)?;
     Movement { gateway: Gateway::Airwallex, kind, payment, transaction, order, money, occurred_at }.only()
 }
@@ -219,6 +224,17 @@ mod tests {
             assert_eq!(said(name, object), format!("{wanted} int_1 x_1 1.50 USD - {AT}"));
             assert_eq!(said(name, r#"{"id":"x_1","amount":1.5,"currency":"USD"}"#), "400", "{name}");
         }
+    }
+
+    #[test]
+    fn a_capture_that_failed_is_named_by_its_intent() {
+        let body = r#"{"name":"payment_attempt.capture_failed","created_at":"2025-04-19T09:44:36+0000","data":{"object":
+            {"id":"att_1","payment_intent_id":"int_1","amount":10,"currency":"USD","merchant_order_id":"A-1"}}}"#;
+        let items = read(&Signed(body.into())).unwrap();
+        let [Item::Movement(payment)] = items.as_slice() else { panic!("{items:?}") };
+        let event = payment.event();
+        assert_eq!((event.kind, event.payment.payment_id.as_str()), (MovementKind::CaptureFailed, "int_1"));
+        assert_eq!(event.transaction_id.as_str(), "int_1");
     }
 
     #[test]

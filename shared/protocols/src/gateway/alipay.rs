@@ -22,6 +22,24 @@ const TRADE_STATUS_SYNC: &str = "trade_status_sync";
 /// Fields that are not signed.
 const UNSIGNED: [&str; 3] = ["sign", "sign_type", "alipay_cert_sn"];
 
+/// Fields that are read. What is signed is one text, in which a value could hold `&` and a field of its own.
+const READ: [&str; 14] = [
+    "app_id",
+    "gmt_payment",
+    "gmt_refund",
+    "notify_id",
+    "notify_time",
+    "notify_type",
+    "out_biz_no",
+    "out_trade_no",
+    "refund_fee",
+    "seller_id",
+    "sign_type",
+    "total_amount",
+    "trade_no",
+    "trade_status",
+];
+
 /// What Alipay's callbacks are checked with.
 #[derive(Debug, Clone)]
 pub struct Credentials {
@@ -51,6 +69,10 @@ pub(super) fn verify(request: &Unverified, credentials: &Credentials) -> Result<
     let message = content(&fields);
     let is_signed = credentials.public_keys.iter().any(|key| key.made(&signature, message.as_bytes()));
     if sign_type != SIGN_TYPE || !is_signed {
+        return Err(Refusal::SignatureInvalid);
+    }
+    // The same text could be cut into other fields than Alipay meant.
+    if fields.values().any(|value| READ.iter().any(|name| value.contains(&format!("&{name}=")))) {
         return Err(Refusal::SignatureInvalid);
     }
     let is_ours =
@@ -175,6 +197,20 @@ mod tests {
             [("b", "2"), ("a", ""), ("sign", "x"), ("sign_type", "RSA2"), ("alipay_cert_sn", "x"), ("B", "=&")]
                 .map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(content(&fields.into()), "B==&&a=&b=2");
+    }
+
+    #[test]
+    fn a_signed_text_that_was_cut_into_other_fields_is_refused() {
+        let inside = "x&total_amount=1000.00&trade_no=FORGED&trade_status=TRADE_SUCCESS&version=1.0&z=";
+        let genuine = fields(&[("subject", Some(inside))]);
+        let mut cut = fields(&[("subject", Some("x")), ("trade_no", Some("FORGED")), ("version", Some("1.0"))]);
+        cut.insert("total_amount".to_owned(), "1000.00".to_owned());
+        cut.insert("z".to_owned(), "&total_amount=12.00&trade_no=T1&trade_status=TRADE_SUCCESS".to_owned());
+        assert_eq!(content(&cut), content(&genuine), "one text, and so one signature");
+        for fields in [genuine, cut] {
+            assert_eq!(judged(&signed(fields)).err(), Some(Refusal::SignatureInvalid));
+        }
+        assert!(judged(&signed(fields(&[("subject", Some("tea & cups&price=1"))]))).is_ok());
     }
 
     #[test]

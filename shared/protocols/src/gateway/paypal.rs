@@ -132,6 +132,7 @@ pub fn message(transmission_id: &str, transmission_time: &str, webhook_id: &str,
 #[derive(Deserialize)]
 struct Event<'a> {
     event_type: String,
+    resource_type: Option<String>,
     create_time: String,
     #[serde(borrow)]
     resource: Option<&'a RawValue>,
@@ -241,7 +242,9 @@ fn capture(event: &Event<'_>, kind: MovementKind) -> Result<Item, Refusal> {
 
 fn refund(event: &Event<'_>, kind: MovementKind) -> Result<Item, Refusal> {
     let refund: Resource<'_> = part(event.resource)?;
-    let payment = refund.capture_id().ok_or(Refusal::Malformed("the refund names no capture"))?;
+    // A reversal may show the capture itself, as it is then.
+    let itself = || event.resource_type.as_deref().filter(|kind| *kind == "capture").map(|_| refund.id.clone());
+    let payment = refund.capture_id().or_else(itself).ok_or(Refusal::Malformed("the refund names no capture"))?;
     event.movement(kind, (&payment, &refund.id), refund.order(), refund.amount.0.money()?)
 }
 
@@ -270,6 +273,8 @@ struct DisputedTransaction {
 #[derive(Deserialize)]
 struct Outcome {
     outcome_code: Option<String>,
+    /// What the buyer got, which may be less than what was disputed.
+    amount_refunded: Option<Object<Amount>>,
 }
 
 /// Who won. PayPal pays the buyer itself where it says so of a payout.
@@ -288,7 +293,10 @@ fn dispute(event: &Event<'_>, kind: impl Fn(Option<&str>) -> Option<MovementKind
     let outcome = dispute.dispute_outcome.as_ref().and_then(|outcome| outcome.0.outcome_code.as_deref());
     let Some(kind) = kind(outcome) else { return Ok(unknown(&event.event_type)) };
     let payment = &dispute.disputed_transactions.first().ok_or(SHAPE)?.0.seller_transaction_id;
-    event.movement(kind, (payment, &dispute.dispute_id), None, dispute.dispute_amount.0.money()?)
+    let refunded = dispute.dispute_outcome.as_ref().and_then(|outcome| outcome.0.amount_refunded.as_ref());
+    let refunded = refunded.filter(|_| kind == MovementKind::DisputeLost);
+    let money = refunded.unwrap_or(&dispute.dispute_amount).0.money()?;
+    event.movement(kind, (payment, &dispute.dispute_id), None, money)
 }
 
 #[cfg(test)]

@@ -220,3 +220,70 @@ fn lost_condition(reasons: &[CancellationReason]) -> Option<Refunded> {
     let has_moved = |reason: &CancellationReason| is_lost(reason) || reason.code() == Some("TransactionConflict");
     reasons.iter().any(has_moved).then_some(Refunded::Moved)
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::{EventId, SourceName};
+
+    use super::super::super::stub::{Answer, Script};
+    use super::*;
+    use crate::error::Disposition;
+
+    fn refund() -> Refund {
+        let charged = Money::new(230, Currency::EUR).unwrap();
+        let by = Origin { source: SourceName::new("s").unwrap(), event_id: EventId::new("n").unwrap() };
+        let through = RefundTotals { count: 2, priced_minor: 330, charged_minor: 330 };
+        let id = RefundId::new("r-1").unwrap();
+        Refund { id, asked: charged, priced: charged, charged, through, at: UnixMillis::EPOCH, by }
+    }
+
+    /// A refusal of the transaction with a reason for each part.
+    fn cancelled(reasons: serde_json::Value) -> Answer {
+        let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
+        Answer::Json(400, serde_json::json!({"__type": kind, "CancellationReasons": reasons}).to_string())
+    }
+
+    async fn refunded(script: &Script) -> Result<Refunded, PortError> {
+        let orders = DynamoOrders::new(&script.config(), "orders".to_owned());
+        orders.refund(&OrderId::new("A-1").unwrap(), &refund()).await
+    }
+
+    #[tokio::test]
+    async fn a_refund_and_its_counter_are_one_transaction_of_two_conditional_puts() {
+        let script = Script::new([Answer::Json(200, "{}".to_owned())]);
+        assert_eq!(refunded(&script).await.unwrap(), Refunded::Granted);
+        let asked = script.asked();
+        let puts = asked[0].1["TransactItems"].as_array().unwrap();
+        let conditions: Vec<_> = puts.iter().map(|put| put["Put"]["ConditionExpression"].as_str().unwrap()).collect();
+        assert_eq!((asked.len(), asked[0].0.as_str()), (1, "TransactWriteItems"));
+        assert_eq!(conditions, ["attribute_not_exists(pk)", "refund_count = :before"]);
+        assert_eq!(puts[1]["Put"]["ExpressionAttributeValues"][":before"]["N"], "1");
+    }
+
+    #[tokio::test]
+    async fn a_lost_condition_or_a_conflict_is_an_outcome() {
+        let lost = serde_json::json!({"Code": "ConditionalCheckFailed"});
+        let conflict = serde_json::json!({"Code": "TransactionConflict"});
+        let none = serde_json::json!({"Code": "None"});
+        for reasons in [[&lost, &none], [&lost, &lost], [&none, &lost], [&none, &conflict], [&conflict, &none]] {
+            let script = Script::new([cancelled(serde_json::json!(reasons))]);
+            assert_eq!(refunded(&script).await.unwrap(), Refunded::Moved, "{reasons:?}");
+        }
+        let item = serde_json::json!({"sk": {"S": "refund#r-1"}, "at": {"N": "0"}, "by": {"S": "s#n"},
+            "asked_minor": {"N": "230"}, "asked_currency": {"S": "EUR"}, "priced_minor": {"N": "230"},
+            "priced_currency": {"S": "EUR"}, "charged_minor": {"N": "230"}, "charged_currency": {"S": "EUR"},
+            "refund_count": {"N": "2"}, "priced_through_minor": {"N": "330"}, "charged_through_minor": {"N": "330"}});
+        let kept = serde_json::json!([{"Code": "ConditionalCheckFailed", "Item": item}, {"Code": "None"}]);
+        let script = Script::new([cancelled(kept)]);
+        assert_eq!(refunded(&script).await.unwrap(), Refunded::Kept(Box::new(refund())));
+    }
+
+    #[tokio::test]
+    async fn every_other_end_of_a_transaction_is_found_out_under_its_id() {
+        let throttled = serde_json::json!([{"Code": "ThrottlingError"}, {"Code": "None"}]);
+        for answer in [cancelled(throttled), Answer::Lost, Answer::Json(500, String::new())] {
+            let error = refunded(&Script::new([answer.clone()])).await.unwrap_err();
+            assert_eq!(error.disposition(), Disposition::Reconcile, "{answer:?}");
+        }
+    }
+}

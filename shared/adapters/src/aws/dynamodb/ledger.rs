@@ -1,11 +1,11 @@
 //! The payments table: `<kind>#<transaction_id>` entries under `gateway#payment_id`, and
 //! `conflict#<kind>#<transaction_id>#<fingerprint>` beside them; the sparse index `by_order`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use aws_types::SdkConfig;
 use domain::{MovementKind, OrderId, PaymentEvent, PaymentFacts, PaymentKey, Recorded, TransactionId};
 use protocols::gateway::VerifiedPayment;
@@ -38,12 +38,42 @@ impl DynamoLedger {
         Self { client: Client::new(config), table }
     }
 
-    /// Keeps a contradiction beside its entry. Doing it again changes nothing.
-    async fn keep_conflict(&self, event: &PaymentEvent) -> Result<(), PortError> {
-        let sk = format!("{CONFLICT_PREFIX}{}#{}", entry_key(event), event.fingerprint());
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item(event, sk)));
-        put.send().await.map(drop).map_err(|error| classify(RECORD, error))
+    /// Puts a report under its key, if there is none, or the same one of a later time: so the earliest time is kept,
+    /// whatever the order of arrival.
+    async fn put(&self, event: &PaymentEvent, sk: String) -> Result<Put, PortError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item(event, sk)))
+            .condition_expression("attribute_not_exists(pk) OR (fingerprint = :fingerprint AND #at > :at)")
+            .expression_attribute_names("#at", "at")
+            .expression_attribute_values(":fingerprint", AttributeValue::S(event.fingerprint()))
+            .expression_attribute_values(":at", AttributeValue::N(event.occurred_at.get().to_string()))
+            .return_values(ReturnValue::AllOld)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match put.send().await {
+            Ok(done) if done.attributes().is_none_or(HashMap::is_empty) => Ok(Put::New),
+            Ok(_) => Ok(Put::Earlier),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(lost)) => {
+                    let kept = lost.item().and_then(read_event).ok_or(PortError::unreadable(RECORD))?;
+                    Ok(Put::Lost(Box::new(kept)))
+                }
+                _ => Err(classify(RECORD, error)),
+            },
+        }
     }
+}
+
+/// What became of a put.
+enum Put {
+    /// Nothing was there.
+    New,
+    /// The same report of a later time was there.
+    Earlier,
+    /// This was there, and stays.
+    Lost(Box<PaymentEvent>),
 }
 
 fn entry_key(event: &PaymentEvent) -> String {
@@ -99,21 +129,15 @@ fn take(item: &Item, facts: &mut PaymentFacts) -> Option<()> {
 impl Ledger for DynamoLedger {
     async fn record(&self, payment: &VerifiedPayment) -> Result<Recorded, PortError> {
         let event = payment.event();
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item(event, entry_key(event))))
-            .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = put.send().await else { return Ok(Recorded::Applied) };
-        let kept = match error.as_service_error() {
-            Some(PutItemError::ConditionalCheckFailedException(lost)) => lost.item().and_then(read_event),
-            _ => return Err(classify(RECORD, error)),
+        let kept = match self.put(event, entry_key(event)).await? {
+            Put::New => return Ok(Recorded::Applied),
+            Put::Earlier => return Ok(Recorded::Duplicate),
+            Put::Lost(kept) => kept,
         };
-        let recorded = event.compare(&kept.ok_or(PortError::unreadable(RECORD))?);
+        let recorded = event.compare(&kept);
         if recorded == Recorded::Conflict {
-            self.keep_conflict(event).await?;
+            let sk = format!("{CONFLICT_PREFIX}{}#{}", entry_key(event), event.fingerprint());
+            self.put(event, sk).await?;
         }
         Ok(recorded)
     }
