@@ -17,7 +17,7 @@ use adapters::clock::{Clock, SystemClock};
 use adapters::secrets::Secrets;
 use anyhow::{Context, bail};
 use clap::Args;
-use domain::{OrderView, UnixMillis};
+use domain::{OrderStatus, OrderView, UnixMillis};
 
 use crate::http::Api;
 use crate::samples::Gateways;
@@ -200,7 +200,8 @@ async fn print_time_to_visible(
 
 fn print_next(all: &[Beside<'_>]) {
     let id = all.first().map_or("ID", |beside| beside.order.id.as_str());
-    let trade = all.first().and_then(|beside| beside.view.trades.first());
+    let completed = all.iter().find(|beside| beside.view.status == OrderStatus::Completed);
+    let trade = completed.and_then(|beside| beside.view.trades.first());
     let trade = trade.map_or("ID".to_owned(), |linked| linked.trade.trade_id.to_string());
     heading("Where to go next");
     for (command, what) in [
@@ -211,7 +212,7 @@ fn print_next(all: &[Beside<'_>]) {
         ("target/debug/sampan send --sample ORDER_BUYER_VIEW_ORDER_PAY".to_owned(), "a delivery of your own"),
         ("target/debug/sampan send --help".to_owned(), "how to send events and payments of your own"),
         ("target/debug/sampan help".to_owned(), "all that the operator can do"),
-        ("target/debug/sampan order list".to_owned(), "all orders"),
+        ("target/debug/sampan order list --status PURCHASED".to_owned(), "the orders of a status"),
         ("make demo".to_owned(), "the same again, with new orders"),
         ("make down".to_owned(), "stop it all"),
     ] {
