@@ -13,6 +13,7 @@
     unreachable_pub
 )]
 
+mod mutations;
 mod support;
 
 mod batches;
@@ -20,6 +21,9 @@ mod creation;
 mod faults;
 mod gateways;
 mod hostile;
+mod hostile_orders;
+mod hostile_payment_tricks;
+mod hostile_payments;
 mod interleavings;
 mod joins;
 mod ledger;
