@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use simulators::gateway::{self as simulated, CallbackRequest, Capture, Keys};
 
-use crate::support::secret;
+use crate::support::{flips, secret, text_flips};
 
 /// 2026-11-21T08:00:00Z.
 fn now() -> UnixMillis {
@@ -700,20 +700,6 @@ fn credentials_of_another_gateway_let_nobody_in() {
             assert_eq!(judged.err(), (!is_own).then_some(Refusal::SignatureInvalid), "{gateway:?} {other:?}");
         }
     }
-}
-
-/// The bytes with each of their bits flipped in turn.
-fn flips(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
-    (0..bytes.len() * 8).map(|bit| {
-        let mut flipped = bytes.to_vec();
-        flipped[bit / 8] ^= 1 << (bit % 8);
-        flipped
-    })
-}
-
-/// A text with each of its bits flipped in turn; what is no ASCII then is read as Latin-1.
-fn text_flips(text: &str) -> impl Iterator<Item = String> + '_ {
-    flips(text.as_bytes()).map(|bytes| bytes.into_iter().map(char::from).collect())
 }
 
 /// Headers that carry no part of a signature.

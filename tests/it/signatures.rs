@@ -11,7 +11,9 @@ use protocols::{client, flat_hmac, standard_webhooks};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::support::{self, APP_SECRET, NOW, Shop, WAREHOUSE_SECRET, push, request, scanner, secret, warehouse};
+use crate::support::{
+    self, APP_SECRET, NOW, Shop, WAREHOUSE_SECRET, flips, push, request, scanner, secret, text_flips, warehouse,
+};
 
 /// A second secret. As base64 after `whsec_` it is good for every scheme.
 const NEW_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
@@ -241,20 +243,6 @@ async fn query_parameters_of_a_push_are_signed_with_its_form() {
         assert_eq!(status(&shop, request).await, wanted, "{name}");
         assert_eq!(shop.events.all().len(), usize::from(wanted == 200), "{name}");
     }
-}
-
-/// The bytes with each of their bits flipped in turn.
-fn flips(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
-    (0..bytes.len() * 8).map(|bit| {
-        let mut flipped = bytes.to_vec();
-        flipped[bit / 8] ^= 1 << (bit % 8);
-        flipped
-    })
-}
-
-/// A text with each of its bits flipped in turn; what is no ASCII then is read as Latin-1.
-fn text_flips(text: &str) -> impl Iterator<Item = String> + '_ {
-    flips(text.as_bytes()).map(|bytes| bytes.into_iter().map(char::from).collect())
 }
 
 /// A JSON object of exactly 1 KiB.

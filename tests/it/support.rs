@@ -313,3 +313,17 @@ impl Dice {
         }
     }
 }
+
+/// The bytes with each of their bits flipped in turn.
+pub fn flips(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
+    (0..bytes.len() * 8).map(|bit| {
+        let mut flipped = bytes.to_vec();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        flipped
+    })
+}
+
+/// A text with each of its bits flipped in turn; what is no ASCII then is read as Latin-1.
+pub fn text_flips(text: &str) -> impl Iterator<Item = String> + '_ {
+    flips(text.as_bytes()).map(|bytes| bytes.into_iter().map(char::from).collect())
+}

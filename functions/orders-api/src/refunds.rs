@@ -1,6 +1,5 @@
 //! Refunds: granted by the pinned rate, within what was paid, and never by the rate of the day.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use adapters::ports::{Ledger, OrderBook, OrderStore, Refunded, TradeStore, read_order};
@@ -29,16 +28,19 @@ pub(crate) async fn refund(
 ) -> Result<Response, NotAnswered> {
     for round in 0..ROUNDS_MAX {
         let known = read_order(orders, trades, ledger, &order).await?.ok_or(Refusal::Unknown("order"))?;
-        let beside = Beside::of(&order, &known);
-        if let Some(kept) = known.order.refunds.get(&id) {
-            return repeated(order, kept.clone(), asked, &beside);
+        let settlement = settle(&order, known.order.placed.as_ref(), &known.payments);
+        let Matched { refunds, elsewhere_minor } = matched(known.order.refunds_in_turn(), &settlement.reported_refunds);
+        if let Some((kept, state)) = refunds.into_iter().find(|(refund, _)| refund.id == id) {
+            return repeated(order, kept.clone(), state, asked);
         }
         // A refund that is being written at this moment may be this very one: nothing is decided before it is seen whole.
         if known.order.has_all_refunds() {
-            let refund = decide(&known, &beside, (id.clone(), asked), now, &by)?;
+            let gone = (settlement.sums, elsewhere_minor);
+            let refund = decide(&known, gone, (id.clone(), asked), now, &by)?;
             match orders.refund(&order, &refund).await? {
                 Refunded::Granted => return Ok(answer(201, order, refund, RefundState::Requested)),
-                Refunded::Kept(kept) => return repeated(order, *kept, asked, &beside),
+                // Written since it was looked for, by another try of this request: no gateway can have told of it.
+                Refunded::Kept(kept) => return repeated(order, *kept, RefundState::Requested, asked),
                 Refunded::Moved => {}
             }
         }
@@ -47,45 +49,25 @@ pub(crate) async fn refund(
     Err(PortError::new("orders.refund", Cause::Contended, Certainty::Determinate).into())
 }
 
-/// What gateways say beside the refunds of an order.
-struct Beside {
-    sums: Sums,
-    elsewhere_minor: i64,
-    states: BTreeMap<RefundId, RefundState>,
-}
-
-impl Beside {
-    fn of(order: &OrderId, known: &OrderKnowledge) -> Self {
-        let settlement = settle(order, known.order.placed.as_ref(), &known.payments);
-        let refunds = known.order.refunds_in_turn();
-        let granted: Vec<i64> = refunds.iter().map(|refund| refund.charged.minor()).collect();
-        let Matched { states, elsewhere_minor } = matched(&granted, &settlement.reported_refunds);
-        let states = refunds.into_iter().map(|refund| refund.id.clone()).zip(states).collect();
-        Self { sums: settlement.sums, elsewhere_minor, states }
-    }
-}
-
 /// The refund by what is known now.
 fn decide(
     known: &OrderKnowledge,
-    beside: &Beside,
+    gone: (Sums, i64),
     (id, asked): (RefundId, Money),
     at: UnixMillis,
     by: &Origin,
 ) -> Result<Refund, Refusal> {
     let placed = known.order.placed.as_ref().ok_or(Refusal::Conflict("nobody created this order"))?;
-    let reported = (beside.sums, beside.elsewhere_minor);
     let Granted { priced, charged, through } =
-        grant(placed, known.order.refund_totals, reported, asked).map_err(refusal)?;
+        grant(placed, known.order.refund_totals, gone, asked).map_err(refusal)?;
     Ok(Refund { id, asked, priced, charged, through, at, by: by.clone() })
 }
 
 /// A refund of this id was granted before.
-fn repeated(order: OrderId, kept: Refund, asked: Money, beside: &Beside) -> Result<Response, NotAnswered> {
+fn repeated(order: OrderId, kept: Refund, state: RefundState, asked: Money) -> Result<Response, NotAnswered> {
     if kept.asked != asked {
         return Err(Refusal::Conflict("a refund of this id was granted for another amount").into());
     }
-    let state = beside.states.get(&kept.id).copied().unwrap_or(RefundState::Requested);
     Ok(answer(200, order, kept, state))
 }
 

@@ -62,35 +62,35 @@ impl RefundState {
 /// them for the granted amount to the minor unit: a reported refund is the granted one of its amount, and what matches
 /// none was made elsewhere.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Matched {
-    /// Where each granted refund stands, in the order in which they were given.
-    pub states: Vec<RefundState>,
+pub struct Matched<'a> {
+    /// Each granted refund, in the order in which they were given, and where it stands.
+    pub refunds: Vec<(&'a Refund, RefundState)>,
     /// What was refunded elsewhere, in minor units of the charge currency.
     pub elsewhere_minor: i64,
 }
 
-/// Matches what was granted with what was reported, both in minor units of the charge currency.
-pub fn matched(granted: &[i64], reported: &[i64]) -> Matched {
+/// Matches what was granted with what was reported, in minor units of the charge currency.
+pub fn matched<'a>(granted: impl IntoIterator<Item = &'a Refund>, reported: &[i64]) -> Matched<'a> {
     let mut reported = reported.to_vec();
-    let mut states: Vec<RefundState> = granted
-        .iter()
-        .map(|granted| match reported.iter().position(|reported| reported == granted) {
+    let mut refunds: Vec<(&Refund, RefundState)> = granted
+        .into_iter()
+        .map(|refund| match reported.iter().position(|minor| *minor == refund.charged.minor()) {
             Some(place) => {
                 reported.swap_remove(place);
-                RefundState::Settled
+                (refund, RefundState::Settled)
             }
-            None => RefundState::Requested,
+            None => (refund, RefundState::Requested),
         })
         .collect();
-    let open = granted.iter().zip(&states).filter(|(_, state)| **state == RefundState::Requested);
-    let open_minor = open.fold(0_i64, |sum, (minor, _)| sum.saturating_add(*minor));
+    let open = refunds.iter().filter(|(_, state)| *state == RefundState::Requested);
+    let open_minor = open.fold(0_i64, |sum, (refund, _)| sum.saturating_add(refund.charged.minor()));
     let rest_minor = reported.into_iter().fold(0, i64::saturating_add);
     // A report that was lost, of a gateway that tells totals, leaves one amount for several refunds.
     if rest_minor > 0 && rest_minor == open_minor {
-        states.fill(RefundState::Settled);
-        return Matched { states, elsewhere_minor: 0 };
+        refunds.iter_mut().for_each(|(_, state)| *state = RefundState::Settled);
+        return Matched { refunds, elsewhere_minor: 0 };
     }
-    Matched { states, elsewhere_minor: rest_minor }
+    Matched { refunds, elsewhere_minor: rest_minor }
 }
 
 /// Why a refund is not granted.
@@ -146,9 +146,11 @@ pub fn grant(
     let paid = of_charge_currency(sums.captured)?;
     // What was paid, in the currency of the price. The due amount is the price itself, not its way there and back.
     let paid_priced = if paid == placed.due { price } else { rate.convert_back(paid)? };
-    let gone = of_charge_currency(elsewhere_minor.saturating_add(sums.lost).saturating_add(sums.disputed))?;
-    let charged_left = left(paid, granted.charged_minor.saturating_add(gone.minor()));
-    let priced_left = left(paid_priced, granted.priced_minor.saturating_add(rate.convert_back(gone)?.minor()));
+    let lost_or_disputed = of_charge_currency(sums.lost)?.checked_add(of_charge_currency(sums.disputed)?)?;
+    let gone = of_charge_currency(elsewhere_minor)?.checked_add(lost_or_disputed)?;
+    let charged_taken = of_charge_currency(granted.charged_minor)?.checked_add(gone)?;
+    let priced_taken = Money::new(granted.priced_minor, price.currency())?.checked_add(rate.convert_back(gone)?)?;
+    let (charged_left, priced_left) = (left(paid, charged_taken), left(paid_priced, priced_taken));
     if asked.is_zero() {
         return Err(NoRefund::Nothing);
     }
@@ -199,9 +201,8 @@ fn of_price(
 }
 
 /// What is left of an amount; nothing when more than it was taken.
-fn left(whole: Money, taken: i64) -> Money {
-    let left = whole.minor().saturating_sub(taken).max(0);
-    Money::new(left, whole.currency()).unwrap_or(Money::zero(whole.currency()))
+fn left(whole: Money, taken: Money) -> Money {
+    whole.checked_sub(taken).unwrap_or(Money::zero(whole.currency()))
 }
 
 #[cfg(test)]
@@ -290,6 +291,12 @@ mod tests {
         assert_eq!(grants(&incident(), gone, &in_turns), [Ok(6_000), Ok(230), beyond]);
     }
 
+    fn refund(minor: i64) -> Refund {
+        let (charged, through) = (money(minor, "EUR"), RefundTotals::default());
+        let id = RefundId::new("r").unwrap();
+        Refund { id, asked: charged, priced: charged, charged, through, at: UnixMillis::EPOCH, by: origin() }
+    }
+
     #[test]
     fn a_reported_refund_is_the_granted_one_of_its_amount() {
         use RefundState::{Requested, Settled};
@@ -304,8 +311,10 @@ mod tests {
             (vec![50, 20, 10], vec![70, 10], vec![Settled, Settled, Settled], 0),
             (vec![50, 20], vec![71], vec![Requested, Requested], 71),
         ] {
-            let expected = Matched { states, elsewhere_minor: elsewhere };
-            assert_eq!(matched(&granted, &reported), expected, "{granted:?} beside {reported:?}");
+            let granted: Vec<Refund> = granted.into_iter().map(refund).collect();
+            let matched = matched(&granted, &reported);
+            let found: Vec<RefundState> = matched.refunds.iter().map(|(_, state)| *state).collect();
+            assert_eq!((found, matched.elsewhere_minor), (states, elsewhere), "{granted:?} beside {reported:?}");
         }
     }
 

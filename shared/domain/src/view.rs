@@ -142,6 +142,7 @@ pub fn view(id: &OrderId, known: &OrderKnowledge) -> OrderView {
     let history = history(order, &linked, &settlement);
     let current = history.iter().max_by_key(|entry| entry.status);
     let status = current.map_or(OrderStatus::Pending, |entry| entry.status);
+    let beside = matched(order.refunds_in_turn(), &settlement.reported_refunds);
     let heard_of = || linked.iter().map(|purchase| purchase.linked.at).min();
     OrderView {
         status,
@@ -156,16 +157,9 @@ pub fn view(id: &OrderId, known: &OrderKnowledge) -> OrderView {
             .collect(),
         history,
         rate: order.placed.as_ref().and_then(|placed| placed.rate.clone()),
-        refunds: refunds(order, &settlement.reported_refunds),
+        refunds: beside.refunds.into_iter().map(|(refund, state)| (refund.clone(), state)).collect(),
         settlement,
     }
-}
-
-/// The refunds in the order in which they were granted, beside what gateways reported.
-fn refunds(order: &OrderFacts, reported: &[i64]) -> Vec<(Refund, RefundState)> {
-    let refunds = order.refunds_in_turn();
-    let granted: Vec<i64> = refunds.iter().map(|refund| refund.charged.minor()).collect();
-    refunds.into_iter().cloned().zip(matched(&granted, reported).states).collect()
 }
 
 /// A link with what is known of its trade.

@@ -160,7 +160,9 @@ fn refund(id: &str, charged: i64, count: u32) -> Result<Refund, Box<dyn std::err
 }
 
 /// A capture or a refund as Stripe signs it.
-fn signed_payment(event: &PaymentEvent) -> Result<VerifiedPayment, Box<dyn std::error::Error + Send + Sync>> {
+pub(crate) fn signed_payment(
+    event: &PaymentEvent,
+) -> Result<VerifiedPayment, Box<dyn std::error::Error + Send + Sync>> {
     let object = serde_json::json!({
         "id": if event.kind == MovementKind::Captured { event.payment.payment_id.as_str() } else { event.transaction_id.as_str() },
         "payment_intent": event.payment.payment_id, "latest_charge": event.transaction_id, "status": "succeeded",

@@ -57,12 +57,6 @@ struct Event<'a> {
     data: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
-struct Data<'a> {
-    #[serde(borrow)]
-    object: Option<&'a RawValue>,
-}
-
 /// The fields of a payment intent, a refund or a dispute that money depends on.
 #[derive(Deserialize)]
 struct Object<'a> {
@@ -92,7 +86,7 @@ pub(super) fn read(signed: &Signed) -> Result<Vec<Item>, Refusal> {
         "payment_dispute.lost" | "payment_dispute.accepted" | "payment_dispute.expired" => MovementKind::DisputeLost,
         name => return Ok(vec![SILENT.item(name)]),
     };
-    let object: Object<'_> = part(part::<Data<'_>>(event.data)?.object)?;
+    let object: Object<'_> = reading::object_of(event.data)?;
     let (payment, money) = match kind == MovementKind::Captured {
         true => (Some(&object.id), object.money_captured()?),
         false => (object.payment_intent_id.as_ref(), object.money(object.amount)?),

@@ -30,6 +30,16 @@ pub(super) fn part<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Result<
     json::object(raw.ok_or(SHAPE)?.get()).map_err(|_| SHAPE)
 }
 
+/// Reads the object that an event is about, where the gateway puts it in `{"object": …}`.
+pub(super) fn object_of<'a, T: Deserialize<'a>>(data: Option<&'a RawValue>) -> Result<T, Refusal> {
+    #[derive(Deserialize)]
+    struct Data<'a> {
+        #[serde(borrow)]
+        object: Option<&'a RawValue>,
+    }
+    part(part::<Data<'a>>(data)?.object)
+}
+
 /// A text, where there is one that is not empty. Of another type it is none: for what money does not depend on.
 pub(super) fn text(raw: Option<&RawValue>) -> Option<String> {
     raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).filter(|text: &String| !text.is_empty())

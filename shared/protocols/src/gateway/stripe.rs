@@ -102,12 +102,6 @@ struct Event<'a> {
     data: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
-struct Data<'a> {
-    #[serde(borrow)]
-    object: Option<&'a RawValue>,
-}
-
 /// The fields of a payment intent, a refund or a dispute that money depends on.
 #[derive(Deserialize)]
 struct Object<'a> {
@@ -145,7 +139,7 @@ pub(super) fn read(signed: &Signed) -> Result<Vec<Item>, Refusal> {
 
 impl<'a> Event<'a> {
     fn object(&self) -> Result<Object<'a>, Refusal> {
-        part(part::<Data<'a>>(self.data)?.object)
+        reading::object_of(self.data)
     }
 }
 

@@ -64,6 +64,21 @@ impl DynamoLedger {
             },
         }
     }
+
+    /// Keeps one movement, or the contradiction that it is. No yes before whichever it is is durable.
+    async fn keep(&self, event: &PaymentEvent) -> Result<Recorded, PortError> {
+        let kept = match self.put(event, entry_key(event)).await? {
+            Put::New => return Ok(Recorded::Applied),
+            Put::Earlier => return Ok(Recorded::Duplicate),
+            Put::Lost(kept) => kept,
+        };
+        let recorded = event.compare(&kept);
+        if recorded == Recorded::Conflict {
+            let sk = format!("{CONFLICT_PREFIX}{}#{}", entry_key(event), event.fingerprint());
+            self.put(event, sk).await?;
+        }
+        Ok(recorded)
+    }
 }
 
 /// What became of a put.
@@ -128,18 +143,7 @@ fn take(item: &Item, facts: &mut PaymentFacts) -> Option<()> {
 
 impl Ledger for DynamoLedger {
     async fn record(&self, payment: &VerifiedPayment) -> Result<Recorded, PortError> {
-        let event = payment.event();
-        let kept = match self.put(event, entry_key(event)).await? {
-            Put::New => return Ok(Recorded::Applied),
-            Put::Earlier => return Ok(Recorded::Duplicate),
-            Put::Lost(kept) => kept,
-        };
-        let recorded = event.compare(&kept);
-        if recorded == Recorded::Conflict {
-            let sk = format!("{CONFLICT_PREFIX}{}#{}", entry_key(event), event.fingerprint());
-            self.put(event, sk).await?;
-        }
-        Ok(recorded)
+        self.keep(payment.event()).await
     }
 
     async fn read(&self, payment: &PaymentKey) -> Result<PaymentFacts, PortError> {
@@ -173,5 +177,76 @@ impl Ledger for DynamoLedger {
             take(&item, payments.entry(payment).or_default()).ok_or(PortError::unreadable(LIST))?;
         }
         Ok(payments)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{Currency, Money, UnixMillis};
+    use serde_json::{Value, json};
+
+    use super::super::super::stub::{Answer, Script};
+    use super::*;
+    use crate::error::Disposition;
+
+    fn captured(minor: i64) -> PaymentEvent {
+        PaymentEvent {
+            payment: "stripe#pi_1".parse().unwrap(),
+            transaction_id: TransactionId::new("ch_1").unwrap(),
+            kind: MovementKind::Captured,
+            order: None,
+            money: Money::new(minor, Currency::EUR).unwrap(),
+            occurred_at: UnixMillis::from_seconds(1_795_248_000).unwrap(),
+        }
+    }
+
+    fn kept(minor: i64) -> Value {
+        json!({"pk": {"S": "stripe#pi_1"}, "sk": {"S": "captured#ch_1"}, "minor": {"N": minor.to_string()},
+               "currency": {"S": "EUR"}, "at": {"N": "1795248000000"}})
+    }
+
+    fn done(attributes: Value) -> Answer {
+        Answer::Json(200, json!({ "Attributes": attributes }).to_string())
+    }
+
+    fn lost(item: Value) -> Answer {
+        let kind = "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException";
+        Answer::Json(400, json!({"__type": kind, "Item": item}).to_string())
+    }
+
+    async fn recorded(script: &Script) -> Result<Recorded, PortError> {
+        DynamoLedger::new(&script.config(), "payments".to_owned()).keep(&captured(100)).await
+    }
+
+    #[tokio::test]
+    async fn a_movement_is_one_conditional_put_whether_it_is_new_the_same_or_of_an_earlier_time() {
+        for (answer, outcome) in [
+            (done(Value::Null), Recorded::Applied),
+            (done(kept(100)), Recorded::Duplicate),
+            (lost(kept(100)), Recorded::Duplicate),
+        ] {
+            let script = Script::new([answer]);
+            assert_eq!(recorded(&script).await.unwrap(), outcome);
+            let asked = script.asked();
+            assert_eq!((asked.len(), asked[0].0.as_str()), (1, "PutItem"));
+            let condition = "attribute_not_exists(pk) OR (fingerprint = :fingerprint AND #at > :at)";
+            assert_eq!(asked[0].1["ConditionExpression"], condition);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_contradiction_is_no_yes_before_it_is_kept_itself() {
+        let script = Script::new([lost(kept(99)), done(Value::Null)]);
+        assert_eq!(recorded(&script).await.unwrap(), Recorded::Conflict);
+        assert_eq!(script.asked()[1].1["Item"]["sk"]["S"], "conflict#captured#ch_1#100#EUR#");
+        let cut_off = Script::new([lost(kept(99)), Answer::Lost]);
+        assert_eq!(recorded(&cut_off).await.unwrap_err().disposition(), Disposition::Reconcile);
+        assert_eq!(cut_off.asked().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_cannot_be_read_is_no_yes() {
+        let script = Script::new([lost(json!({"pk": {"S": "stripe#pi_1"}}))]);
+        assert_eq!(recorded(&script).await.unwrap_err().disposition(), Disposition::Reject);
     }
 }
