@@ -1,6 +1,8 @@
 //! What a delivery reported, on its way to become facts.
 
-use crate::id::{LogisticsId, MessageId, OrderId};
+use crate::after_sale::AfterSale;
+use crate::detail::Snapshot;
+use crate::id::{AfterSaleId, LogisticsId, MessageId, OrderId};
 use crate::order::OrderReport;
 use crate::time::UnixMillis;
 use crate::trade::{Package, TradeKey, TradeReport};
@@ -40,6 +42,10 @@ pub enum TradeFact {
     Status(TradeReport),
     /// One of its consignments.
     Shipping(LogisticsId, Package),
+    /// One of its refund cases.
+    AfterSale(AfterSaleId, AfterSale),
+    /// All of it, as the marketplace told when a sweep asked.
+    Snapshot(Box<Snapshot>),
 }
 
 impl TradeFact {
@@ -48,7 +54,11 @@ impl TradeFact {
         match self {
             Self::Status(report) => Some((report.at, &report.id)),
             Self::Shipping(_, Package { waybill: Some(waybill), .. }) => Some((waybill.at, &waybill.id)),
-            Self::Shipping(_, Package { trace, .. }) => trace.as_ref().map(|trace| (trace.at, &trace.id)),
+            Self::Shipping(_, Package { trace: Some(trace), .. }) => Some((trace.at, &trace.id)),
+            Self::Shipping(_, Package { journey, .. }) => journey.as_ref().map(|journey| (journey.at, &journey.id)),
+            Self::AfterSale(_, AfterSale { state: Some(state), .. }) => Some((state.at, &state.id)),
+            Self::AfterSale(_, AfterSale { claim, .. }) => claim.as_ref().map(|claim| (claim.at, &claim.id)),
+            Self::Snapshot(snapshot) => Some((snapshot.report.at, &snapshot.report.id)),
         }
     }
 

@@ -173,6 +173,39 @@ checked_text!(
     Sku, "sku", 64, is_text
 );
 
+checked_text!(
+    /// A marketplace's name of a refund case, such as `TQ7257793022991577`; `line.<line id>` or `trade` where it gives none.
+    AfterSaleId, "after-sale id", 32, is_plain
+);
+checked_text!(
+    /// A marketplace's name of a line of a trade: a number of up to 20 digits.
+    LineId, "line id", 24, is_plain
+);
+checked_text!(
+    /// A marketplace's name of a product or of one of its variants.
+    ProductId, "product id", 32, is_plain
+);
+checked_text!(
+    /// What a marketplace calls a product.
+    ProductName, "product name", 512, is_text
+);
+checked_text!(
+    /// An address of a picture as a marketplace gives it: absolute or relative.
+    Picture, "picture", 512, is_text
+);
+checked_text!(
+    /// A digest of what a list said of a trade, in hex.
+    ListingDigest, "listing digest", 32, is_plain
+);
+checked_text!(
+    /// The key of an object in a bucket.
+    StoredKey, "key", 256, is_id
+);
+checked_text!(
+    /// Who holds a lease: drawn afresh by each run.
+    LeaseToken, "lease token", 40, is_plain
+);
+
 impl From<TransactionId> for EventId {
     /// A transaction id has the alphabet and the length of an event id.
     fn from(id: TransactionId) -> Self {

@@ -3,6 +3,8 @@
 //! Pure. No input or output, no clock, no randomness, no environment, no async. Everything here is a
 //! value or a function of values, so that every promise can be tested by enumeration.
 
+pub mod after_sale;
+pub mod detail;
 pub mod event;
 pub mod fact;
 pub mod id;
@@ -11,15 +13,19 @@ pub mod order;
 pub mod payment;
 pub mod rate;
 pub mod refund;
+pub mod sweep;
 pub mod time;
 pub mod trade;
 pub mod view;
 
+pub use after_sale::{AfterSale, AfterSaleState, Claim, StateReport};
+pub use detail::{RawDetail, Snapshot, TradeContent, TradeDetail, TradeLine, TradePayment};
 pub use event::{Event, OrderChange, TradeChange, TradeFact};
 pub use fact::{Outcome, Prefer};
 pub use id::{
-    AppKey, Carrier, EventId, InvalidText, LogisticsId, MessageId, Nonce, OrderId, PaymentId, RawStatus, RefundId,
-    ShopId, Sku, SourceName, TraceStatus, TradeId, TransactionId, Waybill,
+    AfterSaleId, AppKey, Carrier, EventId, InvalidText, LeaseToken, LineId, ListingDigest, LogisticsId, MessageId,
+    Nonce, OrderId, PaymentId, Picture, ProductId, ProductName, RawStatus, RefundId, ShopId, Sku, SourceName,
+    StoredKey, TraceStatus, TradeId, TransactionId, Waybill,
 };
 pub use money::{Currency, InvalidMoney, Money};
 pub use order::{
@@ -34,7 +40,7 @@ pub use rate::{InvalidRate, NoRate, Rate, RateSource, ReferenceRates};
 pub use refund::{Granted, Matched, NoRefund, Refund, RefundState, RefundTotals};
 pub use time::{InvalidTime, UnixMillis};
 pub use trade::{
-    InvalidTradeKey, Marketplace, Package, Trace, TradeFacts, TradeKey, TradeReport, TradeStatus, TradeStatuses,
-    UnknownMarketplace, WaybillReport,
+    InvalidTradeKey, Journey, Marketplace, Package, Trace, TradeFacts, TradeKey, TradeReport, TradeStatus,
+    TradeStatuses, UnknownMarketplace, WaybillReport,
 };
 pub use view::{Flag, HistoryEntry, LinkedTrade, OrderKnowledge, OrderView, Witness, view};

@@ -59,6 +59,12 @@ impl UnixMillis {
         self.0.div_euclid(1_000)
     }
 
+    /// The last millisecond of this time's second. A time of whole seconds says only that something was within that
+    /// second; as a report it counts for the whole of it, so that it is not older than what was pushed within it.
+    pub const fn end_of_second(self) -> Self {
+        Self(self.0.div_euclid(1_000) * 1_000 + 999)
+    }
+
     /// RFC 3339 in UTC with milliseconds, such as `2026-11-21T08:00:00.000Z`.
     pub fn to_rfc3339(self) -> String {
         let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");

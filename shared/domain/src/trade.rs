@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::after_sale::AfterSale;
+use crate::detail::TradeDetail;
 use crate::fact::{Outcome, Prefer, join};
-use crate::id::{Carrier, LogisticsId, MessageId, RawStatus, ShopId, TraceStatus, TradeId, Waybill};
+use crate::id::{AfterSaleId, Carrier, LogisticsId, MessageId, RawStatus, ShopId, TraceStatus, TradeId, Waybill};
 use crate::time::UnixMillis;
 
 /// A marketplace that we buy or sell at.
@@ -192,14 +194,35 @@ impl Prefer for Trace {
     }
 }
 
-/// What was reported of one consignment of a trade. The two facts do not depend on each other: a
-/// changed waybill says nothing of where the parcel is.
+/// When a consignment left and arrived. The latest report is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Journey {
+    /// When, by the marketplace's clock, it was reported.
+    pub at: UnixMillis,
+    /// The reading of the sweep.
+    pub id: MessageId,
+    /// When it left.
+    pub shipped_at: Option<UnixMillis>,
+    /// When it was received.
+    pub signed_at: Option<UnixMillis>,
+}
+
+impl Prefer for Journey {
+    fn is_preferred_to(&self, other: &Self) -> bool {
+        (self.at, &self.id, self.shipped_at, self.signed_at) > (other.at, &other.id, other.shipped_at, other.signed_at)
+    }
+}
+
+/// What was reported of one consignment of a trade. The facts do not depend on each other: a changed waybill says
+/// nothing of where the parcel is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Package {
     /// Who carries it.
     pub waybill: Option<WaybillReport>,
     /// Where it is.
     pub trace: Option<Trace>,
+    /// When it left and arrived.
+    pub journey: Option<Journey>,
 }
 
 impl Package {
@@ -207,16 +230,16 @@ impl Package {
     pub fn is_part_of(&self, joined: &Self) -> bool {
         (self.waybill.is_some() && self.waybill == joined.waybill)
             || (self.trace.is_some() && self.trace == joined.trace)
+            || (self.journey.is_some() && self.journey == joined.journey)
     }
 
-    /// Takes another report of the same consignment in, fact by fact.
-    pub fn join(&mut self, other: Self) {
-        if let Some(waybill) = other.waybill {
-            join(&mut self.waybill, waybill);
-        }
-        if let Some(trace) = other.trace {
-            join(&mut self.trace, trace);
-        }
+    /// Takes another report of the same consignment in, fact by fact. The better of the outcomes of the facts that it
+    /// has; none when it says nothing.
+    pub fn join(&mut self, other: Self) -> Option<Outcome> {
+        let waybill = other.waybill.map(|waybill| join(&mut self.waybill, waybill));
+        let trace = other.trace.map(|trace| join(&mut self.trace, trace));
+        let journey = other.journey.map(|journey| join(&mut self.journey, journey));
+        waybill.into_iter().chain(trace).chain(journey).min()
     }
 }
 
@@ -278,12 +301,16 @@ pub struct TradeFacts {
     pub statuses: TradeStatuses,
     /// Its consignments.
     pub packages: BTreeMap<LogisticsId, Package>,
+    /// Its refund cases.
+    pub after_sales: BTreeMap<AfterSaleId, AfterSale>,
+    /// What it is made of, once a sweep asked.
+    pub detail: Option<TradeDetail>,
 }
 
 impl TradeFacts {
     /// Whether nothing was ever reported: such a trade is unknown.
     pub fn is_empty(&self) -> bool {
-        self.statuses.is_empty() && self.packages.is_empty()
+        self.statuses.is_empty() && self.packages.is_empty() && self.after_sales.is_empty() && self.detail.is_none()
     }
 }
 
