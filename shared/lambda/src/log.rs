@@ -6,6 +6,7 @@ use std::io::Write;
 
 use adapters::PortError;
 use adapters::clock::{Clock, SystemClock};
+use adapters::web::{CallObserver, Called};
 use domain::UnixMillis;
 use serde_json::{Map, Value, json};
 use tracing_subscriber::filter::LevelFilter;
@@ -56,6 +57,26 @@ pub mod field {
     pub const ERROR_DISPOSITION: &str = "error.disposition";
     /// Why a message is in quarantine.
     pub const REASON: &str = "reason";
+    /// What kind of sweep.
+    pub const SWEEP_KIND: &str = "sweep.kind";
+    /// Calls for pages.
+    pub const SWEEP_LIST_CALLS: &str = "sweep.list_calls";
+    /// Calls for details, of which one may be for many.
+    pub const SWEEP_DETAIL_CALLS: &str = "sweep.detail_calls";
+    /// Rows or messages that were read.
+    pub const SWEEP_LISTED: &str = "sweep.listed";
+    /// Events that were queued.
+    pub const SWEEP_CHANGED: &str = "sweep.changed";
+    /// What could not be read, and is in quarantine.
+    pub const SWEEP_MALFORMED: &str = "sweep.malformed";
+    /// Where the sweep stands, in milliseconds since the epoch.
+    pub const WATERMARK_MS: &str = "watermark.after_ms";
+    /// What the marketplace asked of us.
+    pub const FLOW: &str = "market.flow";
+    /// Which call of a marketplace's API.
+    pub const CALL: &str = "market.call";
+    /// Which try of a call.
+    pub const ATTEMPT: &str = "attempt";
     /// SQS's id of a message.
     pub const SQS_MESSAGE_ID: &str = "sqs.message_id";
     /// How often SQS handed a message out.
@@ -70,6 +91,16 @@ pub mod metric {
     pub const PAYMENT_WITHOUT_ORDER: &str = "payment_without_order";
     /// What is kept of an order is damaged.
     pub const ORDER_DAMAGED: &str = "order_damaged";
+    /// A marketplace answered for another account than the one that asked.
+    pub const SWEEP_FOREIGN_ANSWER: &str = "sweep_foreign_answer";
+    /// A shop has to authorise the app anew.
+    pub const SWEEP_REAUTHORISE: &str = "sweep_reauthorise";
+    /// A sweep stopped for another reason than time, silence or another run.
+    pub const SWEEP_FAILED: &str = "sweep_failed";
+    /// Statuses in words that we do not know.
+    pub const UNRECOGNISED_STATUS: &str = "unrecognised_status";
+    /// Trades that an audit found to differ from ours.
+    pub const AUDIT_FOUND: &str = "audit_found";
 }
 
 /// The namespace of our metrics in CloudWatch.
@@ -98,9 +129,15 @@ impl WideEvent {
 
     /// With a metric that counts one.
     #[must_use]
-    pub fn with_metric(mut self, name: &'static str) -> Self {
+    pub fn with_metric(self, name: &'static str) -> Self {
+        self.with_count(name, 1)
+    }
+
+    /// With a metric that counts so many.
+    #[must_use]
+    pub fn with_count(mut self, name: &'static str, count: u64) -> Self {
         self.metrics.push(name);
-        self.with(name, 1)
+        self.with(name, count)
     }
 
     /// With what a port could not do, and what that asks for.
@@ -162,6 +199,21 @@ impl Log for Stdout {
     fn write(&self, event: WideEvent) {
         let event = event.with_embedded_metrics(&self.function, SystemClock.now());
         writeln!(std::io::stdout().lock(), "{event}").ok();
+    }
+}
+
+/// Takes calls of marketplaces down: which, for which shop, how long, how it ended. Never what was asked or answered.
+#[derive(Debug, Clone)]
+pub struct CallLog<L>(pub L);
+
+impl<L: Log> CallObserver for CallLog<L> {
+    fn called(&self, call: &Called<'_>) {
+        let event = WideEvent::new("marketplace.called", call.outcome)
+            .with(field::CALL, call.call)
+            .with(field::EVENT_SOURCE, format!("{}/{}", call.marketplace.as_str(), call.shop))
+            .with(field::ATTEMPT, call.attempt)
+            .with(field::DURATION_MS, call.duration_ms);
+        self.0.write(event);
     }
 }
 

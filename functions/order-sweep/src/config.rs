@@ -1,0 +1,54 @@
+//! What order-sweep reads from its environment.
+
+use adapters::aws::Settings;
+use adapters::web::MarketplaceUrl;
+use lambda::config::{self, ConfigError};
+
+const ALI1688_URL: &str = "ALI1688_URL";
+const TAOBAO_URL: &str = "TAOBAO_URL";
+const SHOPS_AT_ONCE: &str = "SHOPS_AT_ONCE";
+
+/// The function's settings.
+#[derive(Debug)]
+pub struct Config {
+    /// Region, credentials, endpoint.
+    pub aws: Settings,
+    /// `EVENTS_QUEUE_URL`.
+    pub events_queue_url: String,
+    /// `QUARANTINE_QUEUE_URL`.
+    pub quarantine_queue_url: String,
+    /// `TRADES_TABLE`.
+    pub trades_table: String,
+    /// `SWEEPS_TABLE`.
+    pub sweeps_table: String,
+    /// `DETAILS_BUCKET`.
+    pub details_bucket: String,
+    /// `ALI1688_URL`: where 1688's gateway is.
+    pub ali1688_url: MarketplaceUrl,
+    /// `TAOBAO_URL`: where Taobao's gateway is.
+    pub taobao_url: MarketplaceUrl,
+    /// `SHOPS_AT_ONCE`: shops that one run sweeps side by side.
+    pub shops_at_once: usize,
+    /// `SECRET_ID`.
+    pub secret_id: String,
+}
+
+impl Config {
+    /// Reads the environment.
+    pub fn from_environment() -> Result<Self, ConfigError> {
+        let url = |name| MarketplaceUrl::new(&config::required(name)?).map_err(|_| ConfigError::Malformed(name));
+        let shops_at_once = config::required(SHOPS_AT_ONCE)?.parse().ok().filter(|shops| *shops > 0);
+        Ok(Self {
+            aws: config::aws()?,
+            events_queue_url: config::required("EVENTS_QUEUE_URL")?,
+            quarantine_queue_url: config::required("QUARANTINE_QUEUE_URL")?,
+            trades_table: config::required("TRADES_TABLE")?,
+            sweeps_table: config::required("SWEEPS_TABLE")?,
+            details_bucket: config::required("DETAILS_BUCKET")?,
+            ali1688_url: url(ALI1688_URL)?,
+            taobao_url: url(TAOBAO_URL)?,
+            shops_at_once: shops_at_once.ok_or(ConfigError::Malformed(SHOPS_AT_ONCE))?,
+            secret_id: config::required("SECRET_ID")?,
+        })
+    }
+}

@@ -1,0 +1,156 @@
+//! One page: which of its trades are new or differ, their details, and the events of these.
+//!
+//! Invariant: nothing of an answer that belongs to another account goes anywhere; what cannot be read is in quarantine
+//! with its reason; everything else is durable in the queue when this returns.
+
+use std::collections::HashMap;
+
+use adapters::clock::Clock;
+use adapters::gzip;
+use adapters::ports::{
+    EventQueue, Marketplace, NoDetail, Quarantine, Quarantined, RAW_INLINE_BYTES_MAX, RawDetails, TradeDetails,
+};
+use domain::{ListingDigest, RawDetail, TradeId, TradeKey, TradeStatus};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use protocols::VerifiedEvent;
+use protocols::marketplace::{Account, FlowControl, ListPage, Listed, Malformed, Owned, Told};
+
+use crate::stop::Stop;
+use crate::tally::Tally;
+use crate::time::RunTime;
+
+/// Trades whose details are asked for at once: as many as one batch call of Taobao surely takes.
+const DETAILS_AT_ONCE_MAX: usize = 20;
+/// Raw answers that are put into the bucket side by side.
+const PUTS_AT_ONCE_MAX: usize = 4;
+
+/// What this run queued already, by the digest that the list had. The writer may not have it yet.
+pub(crate) type Queued = HashMap<TradeId, ListingDigest>;
+
+/// Takes a page in.
+pub(crate) async fn take(
+    page: Owned<ListPage>,
+    (market, account): (&impl Marketplace, &Account),
+    (trades, raw): (&impl TradeDetails, &impl RawDetails),
+    (queue, quarantine): (&impl EventQueue, &impl Quarantine),
+    time: &RunTime<'_, impl Clock>,
+    (queued, tally): (&mut Queued, &mut Tally),
+) -> Result<(), Stop> {
+    let ListPage { rows, malformed, .. } = page.into_inner();
+    tally.listed += rows.len() + malformed.len();
+    for row in malformed {
+        set_aside(account, "row", row, quarantine, tally).await?;
+    }
+    let changed = changed(rows, account, trades, queued).await?;
+    for rows in changed.chunks(DETAILS_AT_ONCE_MAX) {
+        let ids: Vec<TradeId> = rows.iter().map(|row| row.trade_id.clone()).collect();
+        tally.detail_calls += 1;
+        let told = time.ask(async || market.details(account, &ids).await).await?;
+        let mut details = Vec::with_capacity(rows.len());
+        for (id, detail) in told {
+            match detail {
+                Ok(answer) => details.push(answer.belonging_to(account)?),
+                Err(no_detail) => without_detail(id, no_detail, account, quarantine, tally).await?,
+            }
+        }
+        let events = events(details, rows, account, raw, (quarantine, time.clock), tally).await?;
+        queue.send(&events).await?;
+        tally.changed += events.len();
+        queued.extend(rows.iter().map(|row| (row.trade_id.clone(), row.digest.clone())));
+    }
+    Ok(())
+}
+
+/// The rows that say something else than when their trade was last asked for.
+async fn changed(
+    rows: Vec<Listed>,
+    account: &Account,
+    trades: &impl TradeDetails,
+    queued: &Queued,
+) -> Result<Vec<Listed>, Stop> {
+    let fresh: Vec<Listed> = rows.into_iter().filter(|row| queued.get(&row.trade_id) != Some(&row.digest)).collect();
+    if fresh.is_empty() {
+        return Ok(fresh);
+    }
+    let keys: Vec<TradeKey> = fresh.iter().map(|row| account.trade(row.trade_id.clone())).collect();
+    let known = trades.listings(&keys).await?;
+    let differs = |row: &Listed| known.get(&account.trade(row.trade_id.clone())) != Some(&row.digest);
+    Ok(fresh.into_iter().filter(differs).collect())
+}
+
+/// The events of these details. The answers that are too large for a message are in the bucket by then.
+async fn events(
+    details: Vec<Owned<Told>>,
+    rows: &[Listed],
+    account: &Account,
+    raw: &impl RawDetails,
+    (quarantine, clock): (&impl Quarantine, &impl Clock),
+    tally: &mut Tally,
+) -> Result<Vec<VerifiedEvent>, Stop> {
+    let kept = stream::iter(details).map(|told| async move {
+        let kept = keep_raw(told.get(), account, raw).await?;
+        Ok::<_, Stop>((told, kept))
+    });
+    let kept: Vec<_> = kept.buffered(PUTS_AT_ONCE_MAX).try_collect().await?;
+    let listed: HashMap<&TradeId, &ListingDigest> = rows.iter().map(|row| (&row.trade_id, &row.digest)).collect();
+    let mut events = Vec::with_capacity(kept.len());
+    for (told, raw) in kept {
+        tally.unrecognised += usize::from(told.get().status == TradeStatus::Unrecognised);
+        let (id, body) = (told.get().trade_id.clone(), told.get().json.clone());
+        let made = match listed.get(&id) {
+            Some(digest) => told.event(account, (*digest).clone(), clock.now(), raw).map_err(|why| why.to_string()),
+            None => Err("a detail came for a trade that was not asked for".to_owned()),
+        };
+        match made {
+            Ok(event) => events.push(event),
+            Err(reason) => set_aside(account, id.as_str(), Malformed { reason, body }, quarantine, tally).await?,
+        }
+    }
+    Ok(events)
+}
+
+/// Where the answer is kept: in the event where it fits, else in the bucket.
+async fn keep_raw(told: &Told, account: &Account, raw: &impl RawDetails) -> Result<RawDetail, Stop> {
+    let gzip = gzip::pack(&told.json);
+    if gzip.len() <= RAW_INLINE_BYTES_MAX {
+        return Ok(RawDetail::Inline(gzip));
+    }
+    Ok(RawDetail::Stored(raw.put(&account.trade(told.trade_id.clone()), &gzip).await?))
+}
+
+/// A trade whose detail cannot be had: set aside when asking again does not help, else the run stops before the slice
+/// is through, and the next one asks again.
+async fn without_detail(
+    id: TradeId,
+    no_detail: NoDetail,
+    account: &Account,
+    quarantine: &impl Quarantine,
+    tally: &mut Tally,
+) -> Result<(), Stop> {
+    let malformed = match no_detail {
+        NoDetail::Malformed(malformed) => malformed,
+        NoDetail::Refused(refused) => match refused.flow {
+            FlowControl::GiveUp => Malformed { reason: refused.to_string(), body: id.to_string() },
+            FlowControl::Retry
+            | FlowControl::WaitSeconds(_)
+            | FlowControl::WaitForMidnight
+            | FlowControl::Reauthorise => return Err(Stop::Market(refused.into())),
+        },
+    };
+    set_aside(account, id.as_str(), malformed, quarantine, tally).await
+}
+
+/// Keeps for a person what cannot be read.
+pub(crate) async fn set_aside(
+    account: &Account,
+    what: &str,
+    malformed: Malformed,
+    quarantine: &impl Quarantine,
+    tally: &mut Tally,
+) -> Result<(), Stop> {
+    let Malformed { reason, body } = malformed;
+    let message_id = format!("sweep/{}/{}/{what}", account.marketplace().as_str(), account.shop);
+    quarantine.put(&Quarantined { message_id, body, reason }).await?;
+    tally.malformed += 1;
+    Ok(())
+}

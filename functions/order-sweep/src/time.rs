@@ -1,0 +1,47 @@
+//! The time of a run: a sweep stops where it can go on, and is not cut off.
+
+use adapters::clock::Clock;
+use adapters::ports::MarketError;
+use lambda::deadline::Deadline;
+use protocols::marketplace::{FlowControl, Refused};
+
+use crate::stop::Stop;
+
+/// Time that a page may take with its details, their tries and their queueing, in milliseconds. No page is begun later.
+pub const PAGE_MS_MAX: u64 = 20_000;
+/// The longest silence that is waited for within a run, in seconds. A longer one is left to a later run.
+const SILENCE_S_MAX: u64 = 10;
+/// How often one call is made again after a silence.
+const SILENCES_MAX: u32 = 3;
+
+/// The time of a run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RunTime<'a, C> {
+    pub(crate) deadline: Deadline,
+    pub(crate) clock: &'a C,
+}
+
+impl<C: Clock> RunTime<'_, C> {
+    /// Whether there is time for one more page.
+    pub(crate) fn for_a_page(&self) -> Result<(), Stop> {
+        let left = self.deadline.left(self.clock.now());
+        if left.as_millis() > u128::from(PAGE_MS_MAX) { Ok(()) } else { Err(Stop::Deadline) }
+    }
+
+    /// Asks the marketplace, and again after a short silence that it asked for. What the adapter tries again by itself
+    /// was tried by then; everything else stops the run.
+    pub(crate) async fn ask<T>(&self, call: impl AsyncFn() -> Result<T, MarketError>) -> Result<T, Stop> {
+        for _ in 0..SILENCES_MAX {
+            match call().await {
+                Err(MarketError::Refused(Refused { flow: FlowControl::WaitSeconds(seconds), .. }))
+                    if seconds <= SILENCE_S_MAX =>
+                {
+                    self.clock.sleep(seconds.saturating_mul(1_000)).await;
+                    self.for_a_page()?;
+                }
+                answered => return answered.map_err(Stop::from),
+            }
+        }
+        call().await.map_err(Stop::from)
+    }
+}
