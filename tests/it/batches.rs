@@ -130,6 +130,10 @@ impl Clock for Stepping {
     fn now(&self) -> UnixMillis {
         UnixMillis::new(self.now.fetch_add(self.step_ms, Ordering::SeqCst)).unwrap()
     }
+
+    async fn sleep(&self, _: u64) {
+        unreachable!("nobody waits here")
+    }
 }
 
 #[tokio::test]

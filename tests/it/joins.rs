@@ -63,7 +63,7 @@ fn shipped(number: u8, time: i64, id: u8, waybill: Option<u8>, trace: Option<u8>
         number: Waybill::new(number.to_string()).unwrap(),
     });
     let trace = trace.map(|status| Trace { at: at(time), id, status: TraceStatus::new(format!("T{status}")).unwrap() });
-    of_trade(number, TradeFact::Shipping(LogisticsId::new("LP1").unwrap(), Package { waybill, trace }))
+    of_trade(number, TradeFact::Shipping(LogisticsId::new("LP1").unwrap(), Package { waybill, trace, journey: None }))
 }
 
 fn linked(number: u8, time: i64, id: u8) -> Step {

@@ -33,5 +33,7 @@ mod payments;
 mod reading;
 mod refunds;
 mod signatures;
+mod sweeps;
 mod twins;
+mod vendor_calls;
 mod web;

@@ -590,6 +590,11 @@ fn shown(event: &Event) -> String {
             let trace = said.trace.as_ref().map_or("-", |trace| trace.status.as_str());
             format!("{trade} {package} {} {trace} {id}", waybill.unwrap_or_default())
         }
+        TradeFact::AfterSale(case, said) => {
+            let state = said.state.as_ref().map_or("-", |state| state.state.as_str());
+            format!("{trade} {case} {state} {id}")
+        }
+        TradeFact::Snapshot(_) => panic!("a push is no reading"),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The twins keep what the ports promise. The stack ring runs the same suites on the AWS implementations.
 
 use adapters::testing::{
-    MemoryEvents, MemoryLedger, MemoryNonces, MemoryOrders, MemoryQuarantine, MemorySecrets, MemoryTrades, conformance,
+    MemoryEvents, MemoryLedger, MemoryNonces, MemoryOrders, MemoryQuarantine, MemoryRawDetails, MemorySecrets,
+    MemorySweeps, MemoryTrades, conformance,
 };
 use protocols::cloudevents;
 
@@ -25,6 +26,21 @@ async fn the_twin_of_the_ledger_keeps_the_promises_of_its_port() {
 #[tokio::test]
 async fn the_twin_of_the_trades_table_keeps_the_promises_of_its_port() {
     conformance::trades(&MemoryTrades::default(), "twin").await.unwrap();
+}
+
+#[tokio::test]
+async fn the_twin_of_the_details_of_trades_keeps_the_promises_of_its_port() {
+    conformance::details(&MemoryTrades::default(), "twin").await.unwrap();
+}
+
+#[tokio::test]
+async fn the_twin_of_the_bucket_of_answers_keeps_the_promises_of_its_port() {
+    conformance::raw_details(&MemoryRawDetails::default(), "twin").await.unwrap();
+}
+
+#[tokio::test]
+async fn the_twin_of_the_sweeps_table_keeps_the_promises_of_its_port() {
+    conformance::sweeps(&MemorySweeps::default(), "twin").await.unwrap();
 }
 
 #[tokio::test]

@@ -75,6 +75,9 @@ fn trials(context: Context) -> Vec<Trial> {
     vec![
         trial(context, "ports::the_orders_table_keeps_the_promises_of_its_port", ports::orders),
         trial(context, "ports::the_trades_table_keeps_the_promises_of_its_port", ports::trades),
+        trial(context, "ports::the_details_of_trades_keep_the_promises_of_their_port", ports::details),
+        trial(context, "ports::the_bucket_of_answers_keeps_the_promises_of_its_port", ports::raw_details),
+        trial(context, "ports::the_sweeps_table_keeps_the_promises_of_its_port", ports::sweeps),
         trial(context, "ports::the_order_book_keeps_the_promises_of_its_port", ports::book),
         trial(context, "ports::the_ledger_keeps_the_promises_of_its_port", ports::ledger),
         trial(context, "ports::the_nonces_table_keeps_the_promises_of_its_port", ports::nonces),

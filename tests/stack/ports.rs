@@ -24,6 +24,18 @@ pub async fn trades(stage: Arc<Stage>) -> anyhow::Result<()> {
     conformance::trades(&stage.session.trades()?, &stage.run).await.map_err(|breach| anyhow!(breach))
 }
 
+pub async fn details(stage: Arc<Stage>) -> anyhow::Result<()> {
+    conformance::details(&stage.session.trades()?, &stage.run).await.map_err(|breach| anyhow!(breach))
+}
+
+pub async fn raw_details(stage: Arc<Stage>) -> anyhow::Result<()> {
+    conformance::raw_details(&stage.session.raw_details()?, &stage.run).await.map_err(|breach| anyhow!(breach))
+}
+
+pub async fn sweeps(stage: Arc<Stage>) -> anyhow::Result<()> {
+    conformance::sweeps(&stage.session.sweeps()?, &stage.run).await.map_err(|breach| anyhow!(breach))
+}
+
 pub async fn book(stage: Arc<Stage>) -> anyhow::Result<()> {
     conformance::book(&stage.session.orders()?, &stage.run).await.map_err(|breach| anyhow!(breach))
 }

@@ -1,43 +1,23 @@
 //! One batch: read each record, gather by item, write side by side, answer.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
-use std::sync::Arc;
 
-use adapters::PortError;
 use adapters::clock::Clock;
-use adapters::ports::{OrderStore, Quarantine, Quarantined, TradeStore};
+use adapters::ports::{OrderStore, Quarantine, TradeDetails, TradeStore};
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
-use domain::{
-    Event, LogisticsId, OrderFacts, OrderId, OrderReport, Outcome, Package, TradeKey, TradeReport, TradeStatuses,
-};
-use futures::future::{BoxFuture, FutureExt};
+use domain::event::TradeFact;
+use domain::{AfterSale, AfterSaleState, Event, TradeReport, TradeStatus};
 use futures::stream::{self, StreamExt};
 use lambda::batch::{self, NoMessageId, Record};
 use lambda::deadline::Deadline;
-use lambda::log::{Log, WideEvent, field};
+use lambda::log::{Log, WideEvent, field, metric};
 use protocols::cloudevents;
 
-use crate::batch::{Gathered, Position, outcomes};
+use crate::batch::{Gathered, Position};
+use crate::writes::{Ending, Endings, Write, set_aside, writes};
 
 /// Writes side by side. More would not be faster for a batch of ten, and would crowd a small table.
 const WRITES_AT_ONCE_MAX: usize = 8;
-
-/// How a record ended.
-#[derive(Debug, Clone)]
-enum Ending {
-    /// It is a fact, or a better one is.
-    Taken(Outcome),
-    /// It is in quarantine, for this reason.
-    Quarantined(String),
-    /// It has to come again, because of this.
-    Failed(Arc<PortError>),
-    /// The deadline came before its turn; it has to come again.
-    HandedBack,
-}
-
-/// The endings of the records that one write was for.
-type Endings = Vec<(Position, Ending)>;
 
 /// Writes one batch of events. The answer names the records that have to come again; an error fails the
 /// invocation, which hands the whole batch out again.
@@ -45,7 +25,7 @@ pub async fn handle(
     event: SqsEvent,
     deadline: Deadline,
     orders: &(impl OrderStore + Sync),
-    trades: &(impl TradeStore + Sync),
+    trades: &(impl TradeStore + TradeDetails + Sync),
     quarantine: &(impl Quarantine + Sync),
     clock: &(impl Clock + Sync),
     log: &impl Log,
@@ -53,29 +33,32 @@ pub async fn handle(
     let records = batch::records(event)?;
     let read: Vec<_> = records.iter().map(|record| cloudevents::read(&record.body)).collect();
     let mut gathered = Gathered::default();
-    let mut writes: Vec<BoxFuture<'_, Endings>> = Vec::new();
+    let mut work: Vec<Write<'_>> = Vec::new();
     for (position, (record, read)) in records.iter().zip(&read).enumerate() {
         match read {
             Ok(event) => gathered.add(position, event.clone()),
-            Err(reason) => writes.push(set_aside(quarantine, position, record, reason.to_string()).boxed()),
+            Err(reason) => work.push(set_aside(quarantine, position, record, reason.to_string())),
         }
     }
-    let Gathered { orders: by_order, trades: by_trade, packages } = gathered;
-    writes.extend(by_order.into_iter().map(|(order, members)| report_order(orders, order, members).boxed()));
-    writes.extend(by_trade.into_iter().map(|(trade, members)| report_trade(trades, trade, members).boxed()));
-    writes.extend(packages.into_iter().map(|((trade, id), members)| ship(trades, trade, id, members).boxed()));
+    work.extend(writes(gathered, orders, trades));
 
-    let endings: BTreeMap<Position, Ending> = stream::iter(writes)
+    let ended: Vec<Endings> = stream::iter(work)
         .map(|write| before(deadline, clock, write))
         .buffer_unordered(WRITES_AT_ONCE_MAX)
-        .map(stream::iter)
-        .flatten()
         .collect()
         .await;
+    let mut endings: BTreeMap<Position, Ending> = BTreeMap::new();
+    for (position, ending) in ended.into_iter().flatten() {
+        let ending = match endings.remove(&position) {
+            Some(other) => other.and(ending),
+            None => ending,
+        };
+        endings.insert(position, ending);
+    }
     let mut failed = BTreeSet::new();
     for (position, (record, read)) in records.into_iter().zip(read).enumerate() {
-        // A record that no write reported on was cut off by the deadline.
-        let ending = endings.get(&position).cloned().unwrap_or(Ending::HandedBack);
+        // Every record is in some write; one that were in none would not be durable.
+        let ending = endings.remove(&position).unwrap_or(Ending::HandedBack);
         log.write(line(&record, read.ok(), &ending));
         if matches!(ending, Ending::Failed(_) | Ending::HandedBack) {
             failed.insert(record.message_id);
@@ -86,68 +69,13 @@ pub async fn handle(
 
 /// Does a write if there is time to begin it, and leaves it when the time is over. What was left may
 /// have happened; its records come again, and writing a fact twice changes nothing.
-async fn before(deadline: Deadline, clock: &impl Clock, write: impl Future<Output = Endings>) -> Endings {
+async fn before(deadline: Deadline, clock: &impl Clock, write: Write<'_>) -> Endings {
     let now = clock.now();
-    if deadline.has_passed(now) {
-        return Endings::new();
-    }
-    tokio::time::timeout(deadline.left(now), write).await.unwrap_or_default()
-}
-
-/// Keeps a record that is no event of ours, with the reason.
-async fn set_aside(quarantine: &impl Quarantine, position: Position, record: &Record, reason: String) -> Endings {
-    let message = Quarantined { message_id: record.message_id.clone(), body: record.body.clone(), reason };
-    let ending = match quarantine.put(&message).await {
-        Ok(()) => Ending::Quarantined(message.reason),
-        Err(error) => Ending::Failed(Arc::new(error)),
+    let done = match deadline.has_passed(now) {
+        true => None,
+        false => tokio::time::timeout(deadline.left(now), write.work).await.ok(),
     };
-    vec![(position, ending)]
-}
-
-/// Writes what a batch says of one order's statuses.
-async fn report_order(store: &impl OrderStore, order: OrderId, members: Vec<(Position, OrderReport)>) -> Endings {
-    let mut facts = OrderFacts::default();
-    for (_, report) in &members {
-        facts.report(report.clone());
-    }
-    let kept: Vec<OrderReport> = facts.reports().cloned().collect();
-    endings(store.report(&order, &kept).await, members, &kept)
-}
-
-/// Writes what a batch says of one trade's statuses.
-async fn report_trade(store: &impl TradeStore, trade: TradeKey, members: Vec<(Position, TradeReport)>) -> Endings {
-    let mut statuses = TradeStatuses::default();
-    for (_, report) in &members {
-        statuses.report(report.clone());
-    }
-    let kept: Vec<TradeReport> = statuses.reports().cloned().collect();
-    endings(store.report(&trade, &kept).await, members, &kept)
-}
-
-/// Writes what a batch says of one consignment. The kept report may be made of two records' halves.
-async fn ship(store: &impl TradeStore, trade: TradeKey, id: LogisticsId, members: Vec<(Position, Package)>) -> Endings {
-    let mut joined = Package::default();
-    for (_, package) in &members {
-        joined.join(package.clone());
-    }
-    let written = store.ship(&trade, &id, &joined).await.map(|outcome| vec![outcome; members.len()]);
-    let kept: Vec<Package> =
-        members.iter().map(|(_, package)| package.clone()).filter(|package| package.is_part_of(&joined)).collect();
-    endings(written, members, &kept)
-}
-
-/// What a write's answer means for its records.
-fn endings<R: PartialEq>(written: Result<Vec<Outcome>, PortError>, members: Vec<(Position, R)>, kept: &[R]) -> Endings {
-    match written {
-        Ok(said) => {
-            let taken = outcomes(members, kept, &said).into_iter();
-            taken.map(|(position, outcome)| (position, Ending::Taken(outcome))).collect()
-        }
-        Err(error) => {
-            let error = Arc::new(error);
-            members.into_iter().map(|(position, _)| (position, Ending::Failed(Arc::clone(&error)))).collect()
-        }
-    }
+    done.unwrap_or_else(|| write.positions.into_iter().map(|position| (position, Ending::HandedBack)).collect())
 }
 
 /// The one event that is logged of a record.
@@ -168,8 +96,28 @@ fn line(record: &Record, read: Option<Event>, ending: &Ending) -> WideEvent {
         Event::Order(change) => line
             .with(field::EVENT_SOURCE, change.report.by.source.as_str())
             .with(field::ORDER_ID, change.order.as_str()),
-        Event::Trade(change) => line
-            .with(field::EVENT_SOURCE, format!("{}/{}", change.trade.marketplace.as_str(), change.trade.shop))
-            .with(field::TRADE_ID, change.trade.to_string()),
+        Event::Trade(change) => {
+            let line = line
+                .with(field::EVENT_SOURCE, format!("{}/{}", change.trade.marketplace.as_str(), change.trade.shop))
+                .with(field::TRADE_ID, change.trade.to_string());
+            // Counted where it is taken, so that a record that has to come again does not count twice.
+            let is_counted = unrecognised(&change.fact) && matches!(ending, Ending::Taken(_));
+            if is_counted { line.with_metric(metric::UNRECOGNISED_STATUS) } else { line }
+        }
+    }
+}
+
+/// Whether something is said in a word of the marketplace that we do not know.
+fn unrecognised(fact: &TradeFact) -> bool {
+    let of_report = |report: &TradeReport| report.status == TradeStatus::Unrecognised;
+    let of_case =
+        |case: &AfterSale| case.state.as_ref().is_some_and(|report| report.state == AfterSaleState::Unrecognised);
+    match fact {
+        TradeFact::Status(report) => of_report(report),
+        TradeFact::Shipping(..) => false,
+        TradeFact::AfterSale(_, case) => of_case(case),
+        TradeFact::Snapshot(snapshot) => {
+            of_report(&snapshot.report) || snapshot.after_sales.iter().any(|(_, case)| of_case(case))
+        }
     }
 }

@@ -6,3 +6,4 @@
 pub mod batch;
 pub mod config;
 pub mod handler;
+mod writes;

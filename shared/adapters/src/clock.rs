@@ -1,4 +1,7 @@
-//! The one place that asks what time it is.
+//! The one place that asks what time it is, and that waits.
+
+use std::future::Future;
+use std::time::Duration;
 
 use domain::UnixMillis;
 
@@ -6,6 +9,9 @@ use domain::UnixMillis;
 pub trait Clock {
     /// Now.
     fn now(&self) -> UnixMillis;
+
+    /// Lets so many milliseconds pass.
+    fn sleep(&self, millis: u64) -> impl Future<Output = ()> + Send;
 }
 
 /// The machine's clock.
@@ -22,10 +28,18 @@ impl Clock for SystemClock {
             .and_then(|millis| UnixMillis::new(millis).ok())
             .unwrap_or(UnixMillis::EPOCH)
     }
+
+    fn sleep(&self, millis: u64) -> impl Future<Output = ()> + Send {
+        tokio::time::sleep(Duration::from_millis(millis))
+    }
 }
 
 impl<C: Clock> Clock for &C {
     fn now(&self) -> UnixMillis {
         (**self).now()
+    }
+
+    fn sleep(&self, millis: u64) -> impl Future<Output = ()> + Send {
+        (**self).sleep(millis)
     }
 }

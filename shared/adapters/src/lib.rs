@@ -7,6 +7,7 @@ pub mod aws;
 pub mod certificates;
 pub mod clock;
 pub mod error;
+pub mod gzip;
 pub mod ports;
 pub mod quotes;
 pub mod secrets;

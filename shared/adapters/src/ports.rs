@@ -8,14 +8,18 @@ use std::collections::BTreeMap;
 use std::future::Future;
 
 use domain::order::KnownOrder;
+use domain::sweep::{SweepKind, SweepState};
 use domain::{
-    AppKey, Link, LogisticsId, Nonce, OrderFacts, OrderId, OrderKnowledge, OrderReport, Outcome, Package, PaymentFacts,
-    PaymentKey, Placed, Recorded, ReferenceRates, Refund, TradeFacts, TradeKey, TradeReport, TradeStatuses, UnixMillis,
+    AfterSale, AfterSaleId, AppKey, Link, ListingDigest, LogisticsId, MessageId, Nonce, OrderFacts, OrderId,
+    OrderKnowledge, OrderReport, Outcome, Package, PaymentFacts, PaymentKey, Placed, Recorded, ReferenceRates, Refund,
+    ShopId, StoredKey, TradeDetail, TradeFacts, TradeId, TradeKey, TradeReport, TradeStatuses, UnixMillis,
 };
 use futures::stream::{self, StreamExt, TryStreamExt};
 use protocols::VerifiedEvent;
 use protocols::gateway::paypal::CertificateUrl;
 use protocols::gateway::{PublicKey, VerifiedPayment};
+use protocols::marketplace::{Account, Answer, ListPage, ListQuery, Malformed, Message, Refused, Told};
+use sha2::{Digest, Sha256};
 
 use crate::error::PortError;
 use crate::secrets::Secrets;
@@ -107,8 +111,8 @@ pub trait TradeStore {
         reports: &[TradeReport],
     ) -> impl Future<Output = Result<Vec<Outcome>, PortError>> + Send;
 
-    /// Takes a report of one consignment in, by one conditional write when neither of its facts is stale.
-    /// `Ok` is the better of the outcomes of the two facts.
+    /// Takes a report of one consignment in, by one conditional write when none of its facts is stale. `Ok` is the
+    /// better of the outcomes of its facts. A report without a fact is invalid.
     fn ship(
         &self,
         trade: &TradeKey,
@@ -124,6 +128,137 @@ pub trait TradeStore {
         &self,
         trades: &[TradeKey],
     ) -> impl Future<Output = Result<BTreeMap<TradeKey, TradeStatuses>, PortError>> + Send;
+}
+
+/// What trades are made of, and what the buyers ask back of them. Kept beside the facts of [`TradeStore`], which reads
+/// them too.
+pub trait TradeDetails {
+    /// Takes a detail in, by one conditional write.
+    fn detail(&self, trade: &TradeKey, detail: &TradeDetail)
+    -> impl Future<Output = Result<Outcome, PortError>> + Send;
+
+    /// Takes a report of one refund case in, by one conditional write when none of its facts is stale. `Ok` is the
+    /// better of the outcomes of its facts. A report without a fact is invalid.
+    fn after_sale(
+        &self,
+        trade: &TradeKey,
+        case: &AfterSaleId,
+        report: &AfterSale,
+    ) -> impl Future<Output = Result<Outcome, PortError>> + Send;
+
+    /// What the list said of many trades when their details were asked for, by one consistent batch read a hundred;
+    /// trades without a detail are absent.
+    fn listings(
+        &self,
+        trades: &[TradeKey],
+    ) -> impl Future<Output = Result<BTreeMap<TradeKey, ListingDigest>, PortError>> + Send;
+}
+
+/// The most bytes of a marketplace's answer, as gzip, that go with an event and stand in the trade's item. More goes to
+/// [`RawDetails`]: a message of the queue holds 256 KiB, with the answer as base64 and beside it the lines that were
+/// read from it.
+pub const RAW_INLINE_BYTES_MAX: usize = 32 * 1_024;
+
+/// The key of an answer: of the trade, and of its own content.
+pub(crate) fn raw_detail_key(operation: &'static str, trade: &TradeKey, gzip: &[u8]) -> Result<StoredKey, PortError> {
+    let TradeKey { marketplace, shop, trade_id } = trade;
+    let digest = hex::encode(Sha256::digest(gzip));
+    StoredKey::new(format!("details/{}/{shop}/{trade_id}/{digest}.json.gz", marketplace.as_str()))
+        .map_err(|error| PortError { source: Some(Box::new(error)), ..PortError::unreadable(operation) })
+}
+
+/// Where answers of marketplaces are kept that are too large for an item.
+pub trait RawDetails {
+    /// Keeps one under a key of its own content. Keeping it again changes nothing.
+    fn put(&self, trade: &TradeKey, gzip: &[u8]) -> impl Future<Output = Result<StoredKey, PortError>> + Send;
+
+    /// What is kept under a key; `Ok(None)` when there is nothing.
+    fn get(&self, key: &StoredKey) -> impl Future<Output = Result<Option<Vec<u8>>, PortError>> + Send;
+}
+
+/// Which sweep: of one kind, at one marketplace, for one shop.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SweepKey {
+    /// The kind.
+    pub kind: SweepKind,
+    /// The marketplace.
+    pub marketplace: domain::Marketplace,
+    /// Our account there.
+    pub shop: ShopId,
+}
+
+impl std::fmt::Display for SweepKey {
+    /// `marketplace#shop#kind`, the form of the sweeps table's key.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}#{}#{}", self.marketplace.as_str(), self.shop, self.kind.as_str())
+    }
+}
+
+/// How far sweeps are.
+pub trait Sweeps {
+    /// The state, by a consistent read; the default one of a sweep that was never kept.
+    fn read(&self, key: &SweepKey) -> impl Future<Output = Result<SweepState, PortError>> + Send;
+
+    /// Puts `next` in the place of the state of the version before it. `Ok(None)` when it did; else the state that is
+    /// there instead. Doing it again after an answer that was lost is `Ok(None)` as well.
+    fn replace(
+        &self,
+        key: &SweepKey,
+        next: &SweepState,
+    ) -> impl Future<Output = Result<Option<SweepState>, PortError>> + Send;
+}
+
+/// Why a marketplace gave no answer that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum MarketError {
+    /// It said no.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// It said nothing, or nothing that can be read, however often it was asked.
+    #[error(transparent)]
+    Lost(#[from] PortError),
+}
+
+/// One trade of many that were asked for.
+pub type DetailOf = (TradeId, Result<Answer<Told>, NoDetail>);
+
+/// Why there is no detail of a trade, while others of the same call may have theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoDetail {
+    /// The marketplace said no for this one.
+    Refused(Refused),
+    /// It is not of the documented form.
+    Malformed(Malformed),
+}
+
+/// A marketplace, asked for one of our shops. Verbs only read, except `confirm`; an implementation keeps to the
+/// marketplace's rate and tries again what may be tried again.
+pub trait Marketplace {
+    /// One page of a list of trades.
+    fn list(
+        &self,
+        account: &Account,
+        query: &ListQuery,
+    ) -> impl Future<Output = Result<Answer<ListPage>, MarketError>> + Send;
+
+    /// The details of trades, as many as were asked for, in any order; in one call where the marketplace has one for
+    /// many.
+    fn details(
+        &self,
+        account: &Account,
+        trades: &[TradeId],
+    ) -> impl Future<Output = Result<Vec<DetailOf>, MarketError>> + Send;
+
+    /// Messages that wait, the oldest first; they come again until they are confirmed. None when the marketplace has no
+    /// messages to pull.
+    fn pull(&self, account: &Account) -> impl Future<Output = Result<Vec<Answer<Message>>, MarketError>> + Send;
+
+    /// Confirms messages, so that they do not come again. Confirming one again changes nothing.
+    fn confirm(
+        &self,
+        account: &Account,
+        messages: &[MessageId],
+    ) -> impl Future<Output = Result<(), MarketError>> + Send;
 }
 
 /// The events queue, where verified events wait to become facts.

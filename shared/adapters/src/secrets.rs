@@ -3,11 +3,12 @@
 //! Invariant: an entry that cannot be read is left out, so that one mistake shuts out one counterpart and
 //! not all; what it would have let in is refused (law 5).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use domain::{AppKey, Gateway, ShopId, SourceName, UnixMillis};
+use domain::{AppKey, Gateway, Marketplace, ShopId, SourceName, UnixMillis};
 use protocols::gateway::{self, PublicKey, adyen, airwallex, alipay, paypal, stripe, wechatpay};
+use protocols::marketplace::{Access, Account, Ali1688Access, TaobaoAccess};
 use protocols::{Channel, Credentials, Refusal};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -29,6 +30,7 @@ pub const STALE_MS_MAX: i64 = 20 * 60 * 1_000;
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
     ali1688: HashMap<ShopId, Vec<SecretString>>,
+    accounts: BTreeMap<(Marketplace, ShopId), Access>,
     sources: HashMap<SourceName, Credentials>,
     gateways: HashMap<Gateway, gateway::Credentials>,
     clients: HashMap<AppKey, Vec<SecretString>>,
@@ -114,12 +116,53 @@ struct WechatpayEntry {
 #[serde(default)]
 struct MarketplaceEntries {
     #[serde(rename = "1688")]
-    ali1688: Entries<ShopEntry>,
+    ali1688: Entries<Ali1688Entry>,
+    taobao: Entries<TaobaoEntry>,
+}
+
+/// A shop that only receives pushes needs no more than its secrets.
+#[derive(Deserialize)]
+struct Ali1688Entry {
+    app_key: Option<String>,
+    app_secrets: Vec<SecretString>,
+    access_token: Option<SecretString>,
+    member_id: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct ShopEntry {
+struct TaobaoEntry {
+    app_key: String,
     app_secrets: Vec<SecretString>,
+    session: SecretString,
+    seller_nick: String,
+}
+
+impl Ali1688Entry {
+    /// The entry, when pushes of it can be checked.
+    fn usable(self) -> Option<Self> {
+        Some(Self { app_secrets: live(self.app_secrets)?, ..self })
+    }
+
+    /// What 1688 is asked with.
+    fn access(&self, access_token: SecretString) -> Option<Access> {
+        Some(Access::Ali1688(Ali1688Access {
+            app_key: given(self.app_key.clone()?)?,
+            app_secret: self.app_secrets.first()?.clone(),
+            access_token: live(vec![access_token])?.pop()?,
+            member_id: given(self.member_id.clone()?)?,
+        }))
+    }
+}
+
+impl TaobaoEntry {
+    fn read(self) -> Option<Access> {
+        Some(Access::Taobao(TaobaoAccess {
+            app_key: given(self.app_key)?,
+            app_secret: live(self.app_secrets)?.into_iter().next()?,
+            session: live(vec![self.session])?.pop()?,
+            seller_nick: given(self.seller_nick)?,
+        }))
+    }
 }
 
 #[derive(Deserialize)]
@@ -146,7 +189,9 @@ impl Secrets {
         let document: Document =
             serde_json::from_str(text).map_err(|_| PortError::unreadable("read the secrets document"))?;
         let mut secrets = Self::default();
-        secrets.ali1688 = secrets.take(document.marketplaces.ali1688, |shop: ShopEntry| live(shop.app_secrets));
+        secrets.take_ali1688(document.marketplaces.ali1688);
+        let taobao = secrets.take(document.marketplaces.taobao, TaobaoEntry::read).into_iter();
+        secrets.accounts.extend(taobao.map(|(shop, access)| ((Marketplace::Taobao, shop), access)));
         secrets.take_gateways(document.gateways);
         secrets.clients = secrets.take(document.clients, |client: ClientEntry| live(client.secrets));
         secrets.sources = secrets.take(document.sources, |source: SourceEntry| {
@@ -160,6 +205,18 @@ impl Secrets {
             }
         });
         Ok(secrets)
+    }
+
+    /// An entry whose token cannot be used is counted, and its pushes stay good.
+    fn take_ali1688(&mut self, entries: Entries<Ali1688Entry>) {
+        let usable: HashMap<ShopId, Ali1688Entry> = self.take(entries, Ali1688Entry::usable);
+        for (shop, mut entry) in usable {
+            if let Some(token) = entry.access_token.take() {
+                let access = counted(entry.access(token), &mut self.unusable);
+                self.accounts.extend(access.map(|access| ((Marketplace::Alibaba1688, shop.clone()), access)));
+            }
+            self.ali1688.insert(shop, entry.app_secrets);
+        }
     }
 
     fn take_gateways(&mut self, entries: GatewayEntries) {
@@ -241,6 +298,18 @@ impl Secrets {
         }
     }
 
+    /// The shops at a marketplace that we may ask for, by name.
+    pub fn accounts(&self, marketplace: Marketplace) -> Vec<Account> {
+        let all = self.accounts.iter().filter(|((of, _), _)| *of == marketplace);
+        all.map(|((_, shop), access)| Account { shop: shop.clone(), access: access.clone() }).collect()
+    }
+
+    /// One of them.
+    pub fn account(&self, marketplace: Marketplace, shop: &ShopId) -> Option<Account> {
+        let access = self.accounts.get(&(marketplace, shop.clone()))?.clone();
+        Some(Account { shop: shop.clone(), access })
+    }
+
     /// What a callback of this gateway must be signed with.
     pub fn gateway(&self, gateway: Gateway) -> Result<&gateway::Credentials, Refusal> {
         self.gateways.get(&gateway).ok_or(Refusal::Unknown("gateway"))
@@ -267,6 +336,11 @@ fn counted<T>(usable: Option<T>, unusable: &mut usize) -> Option<T> {
 fn live(secrets: Vec<SecretString>) -> Option<Vec<SecretString>> {
     let is_live = !secrets.is_empty() && secrets.iter().all(|secret| !secret.expose_secret().trim().is_empty());
     is_live.then_some(secrets)
+}
+
+/// A name that is not blank.
+fn given(name: String) -> Option<String> {
+    Some(name).filter(|name| !name.trim().is_empty())
 }
 
 /// The document as it was read last.
@@ -353,6 +427,35 @@ mod tests {
     }
 
     #[test]
+    fn a_shop_that_authorised_us_is_an_account_and_one_that_did_not_still_takes_pushes() {
+        let secrets = Secrets::from_json(
+            r#"{"marketplaces": {
+                "1688": {"b": {"app_key": "1", "app_secrets": ["new", "old"], "access_token": "t", "member_id": "b2b-1"},
+                         "a": {"app_key": "1", "app_secrets": ["s"], "access_token": "t", "member_id": "b2b-2"},
+                         "pushes-only": {"app_secrets": ["s"]}, "no-key": {"app_secrets": ["s"], "access_token": "t", "member_id": "m"},
+                         "no-member": {"app_key": "1", "app_secrets": ["s"], "access_token": "t", "member_id": " "}},
+                "taobao": {"demo": {"app_key": "2", "app_secrets": ["s"], "session": "t", "seller_nick": "nick"},
+                           "blank": {"app_key": "2", "app_secrets": ["s"], "session": "", "seller_nick": "nick"},
+                           "no-session": {"app_key": "2", "app_secrets": ["s"], "seller_nick": "nick"}}}}"#,
+        )
+        .unwrap();
+        assert_eq!(secrets.unusable, 4);
+        let names = |marketplace| -> Vec<String> {
+            secrets.accounts(marketplace).iter().map(|account| account.shop.to_string()).collect()
+        };
+        assert_eq!(names(Marketplace::Alibaba1688), ["a", "b"]);
+        assert_eq!(names(Marketplace::Taobao), ["demo"]);
+        let shop = |name: &str| ShopId::new(name).unwrap();
+        let account = secrets.account(Marketplace::Alibaba1688, &shop("b")).unwrap();
+        assert_eq!((account.owner(), account.marketplace()), ("b2b-1", Marketplace::Alibaba1688));
+        let Access::Ali1688(access) = account.access else { panic!("an account of another marketplace") };
+        assert_eq!((access.app_key.as_str(), access.app_secret.expose_secret()), ("1", "new"));
+        assert!(secrets.account(Marketplace::Alibaba1688, &shop("pushes-only")).is_none());
+        assert!(secrets.credentials(&Channel::Ali1688(shop("pushes-only"))).is_ok());
+        assert!(secrets.credentials(&Channel::Ali1688(shop("no-member"))).is_ok());
+    }
+
+    #[test]
     fn a_blank_secret_and_an_empty_list_let_nobody_in() {
         for (secrets, scheme) in [
             (r#"[]"#, "hmac-sha256"),
@@ -374,7 +477,14 @@ mod tests {
 
     #[test]
     fn neither_a_document_nor_its_error_shows_a_secret() {
-        let secrets = Secrets::from_json(r#"{"clients": {"shop": {"secrets": ["CANARY"]}}}"#).unwrap();
+        let secrets = Secrets::from_json(
+            r#"{"marketplaces": {
+                "1688": {"a": {"app_key": "1", "app_secrets": ["CANARY"], "access_token": "CANARY", "member_id": "m"}},
+                "taobao": {"a": {"app_key": "1", "app_secrets": ["CANARY"], "session": "CANARY", "seller_nick": "n"}}},
+                "clients": {"shop": {"secrets": ["CANARY"]}}}"#,
+        )
+        .unwrap();
+        assert_eq!(secrets.unusable, 0);
         assert!(!format!("{secrets:?}").contains("CANARY"));
         let error = Secrets::from_json(r#"{"clients": "CANARY"}"#).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("CANARY"));

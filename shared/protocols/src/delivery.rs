@@ -1,7 +1,8 @@
 //! A delivery: one HTTP request that claims to come from a marketplace or a source.
 //!
 //! Invariant (law 5): only [`Delivery::verify`] makes a `Delivery<Verified>`, only that can be read, and
-//! only its reading makes a [`VerifiedEvent`], which is all that the queue takes.
+//! only its reading makes a [`VerifiedEvent`], which is all that the queue takes. The one other way to make one is
+//! an answer of a marketplace that belongs to our own shop ([`crate::marketplace::Owned`]).
 //!
 //! ```compile_fail
 //! use protocols::{Delivery, Unverified};
@@ -90,6 +91,12 @@ pub struct Delivery<State> {
 pub struct VerifiedEvent(Event);
 
 impl VerifiedEvent {
+    /// An event that a marketplace answered when we asked for our own shop.
+    pub(crate) fn answered(event: Event, now: UnixMillis) -> Result<Self, Refusal> {
+        check_time(&event, now)?;
+        Ok(Self(event))
+    }
+
     /// The event.
     pub const fn event(&self) -> &Event {
         &self.0

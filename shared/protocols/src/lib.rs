@@ -4,18 +4,22 @@
 //! repeats what a sender wrote.
 
 pub mod ali1688;
+mod answers;
 pub mod client;
 pub mod cloudevents;
 pub mod delivery;
+pub mod detail;
 pub mod ecb;
 pub mod flat_hmac;
 pub mod gateway;
 mod json;
 mod mac;
+pub mod marketplace;
 pub mod orders_api;
 pub mod refusal;
 pub mod source;
 pub mod standard_webhooks;
+pub mod taobao;
 
 pub use delivery::{Channel, Content, Credentials, Delivery, Unverified, Verified, VerifiedEvent};
 pub use refusal::Refusal;

@@ -1,16 +1,16 @@
 //! The bodies of our own API: what a client sends and reads. Times are RFC 3339 UTC with milliseconds.
 
 use domain::{
-    Currency, InvalidMoney, Line, Link, LogisticsId, Marketplace, Money, OrderContent, OrderId, OrderView, Origin,
-    Package, Rate, Refund, RefundId, RefundState, Settlement, ShopId, Sku, TradeFacts, TradeId, TradeKey, TradeReport,
-    UnixMillis,
+    AfterSale, AfterSaleId, Currency, InvalidMoney, Line, LineId, Link, LogisticsId, Marketplace, Money, OrderContent,
+    OrderId, OrderView, Origin, Package, Rate, Refund, RefundId, RefundState, Settlement, ShopId, Sku, TradeFacts,
+    TradeId, TradeKey, TradeReport, UnixMillis,
 };
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::Refusal;
 use crate::json::{self, Object};
+use crate::{Refusal, detail};
 
 /// Trades that one request may link. An order is bought in a handful; the bound keeps a request's writes few.
 pub const TRADES_PER_REQUEST_MAX: usize = 50;
@@ -105,6 +105,8 @@ pub struct TradeDetail {
     trade: Trade,
     order_ids: Vec<OrderId>,
     shipping: Vec<Shipping>,
+    after_sales: Vec<AfterSaleCase>,
+    detail: Option<Detail>,
 }
 
 #[derive(Debug, Serialize)]
@@ -114,6 +116,28 @@ struct Shipping {
     waybill: Option<String>,
     trace_status: Option<String>,
     modified_at: Option<String>,
+    shipped_at: Option<String>,
+    signed_at: Option<String>,
+}
+
+/// A refund case at the marketplace.
+#[derive(Debug, Serialize)]
+struct AfterSaleCase {
+    id: AfterSaleId,
+    state: Option<&'static str>,
+    raw_state: Option<String>,
+    line: Option<LineId>,
+    amount_minor: Option<i64>,
+    currency: Option<&'static str>,
+    modified_at: Option<String>,
+}
+
+/// What a trade is made of. The marketplace's answer itself is not in it: it holds names, phones and addresses.
+#[derive(Debug, Serialize)]
+struct Detail {
+    modified_at: String,
+    #[serde(flatten)]
+    content: detail::Body,
 }
 
 /// An order in the form that clients read.
@@ -183,6 +207,11 @@ pub fn trade_detail(key: TradeKey, facts: &TradeFacts, order_ids: Vec<OrderId>) 
         trade: trade(key, facts.statuses.current()),
         order_ids,
         shipping: facts.packages.iter().map(|(id, package)| shipping(id, package)).collect(),
+        after_sales: facts.after_sales.iter().map(|(id, case)| after_sale(id, case)).collect(),
+        detail: facts.detail.as_ref().map(|detail| Detail {
+            modified_at: detail.modified_at.to_rfc3339(),
+            content: detail::Body::from(&detail.content),
+        }),
     }
 }
 
@@ -200,12 +229,30 @@ fn trade(key: TradeKey, report: Option<&TradeReport>) -> Trade {
 fn shipping(id: &LogisticsId, package: &Package) -> Shipping {
     let waybill = package.waybill.as_ref();
     let trace = package.trace.as_ref();
-    let modified_at = waybill.map(|waybill| waybill.at).max(trace.map(|trace| trace.at));
+    let journey = package.journey.as_ref();
+    let reported = [waybill.map(|waybill| waybill.at), trace.map(|trace| trace.at), journey.map(|journey| journey.at)];
     Shipping {
         logistics_id: id.clone(),
         carrier: waybill.map(|waybill| waybill.carrier.to_string()),
         waybill: waybill.map(|waybill| waybill.number.to_string()),
         trace_status: trace.map(|trace| trace.status.to_string()),
+        modified_at: reported.into_iter().flatten().max().map(UnixMillis::to_rfc3339),
+        shipped_at: journey.and_then(|journey| journey.shipped_at).map(UnixMillis::to_rfc3339),
+        signed_at: journey.and_then(|journey| journey.signed_at).map(UnixMillis::to_rfc3339),
+    }
+}
+
+fn after_sale(id: &AfterSaleId, case: &AfterSale) -> AfterSaleCase {
+    let (report, claim) = (case.state.as_ref(), case.claim.as_ref());
+    let money = claim.and_then(|claim| claim.money);
+    let modified_at = report.map(|report| report.at).max(claim.map(|claim| claim.at));
+    AfterSaleCase {
+        id: id.clone(),
+        state: report.map(|report| report.state.as_str()),
+        raw_state: report.map(|report| report.raw.to_string()),
+        line: claim.and_then(|claim| claim.line.clone()),
+        amount_minor: money.map(Money::minor),
+        currency: money.map(|money| money.currency().code()),
         modified_at: modified_at.map(UnixMillis::to_rfc3339),
     }
 }

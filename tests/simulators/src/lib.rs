@@ -4,4 +4,5 @@
 #![allow(clippy::expect_used, reason = "the keys are constants, and a test loads them")]
 
 pub mod gateway;
+pub mod marketplace;
 pub mod web;

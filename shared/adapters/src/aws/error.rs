@@ -7,9 +7,9 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::error::{Cause, Certainty, PortError};
 
-/// Error codes that AWS services answer, and why. Sources: the API references of DynamoDB, SQS and Secrets
-/// Manager, sections Errors and Common Errors.
-const REFUSALS: [(&str, Cause); 28] = [
+/// Error codes that AWS services answer, and why. Sources: the API references of DynamoDB, SQS, Secrets
+/// Manager and S3, sections Errors and Common Errors.
+const REFUSALS: [(&str, Cause); 39] = [
     ("ThrottlingException", Cause::Throttled),
     ("Throttling", Cause::Throttled),
     ("ThrottledException", Cause::Throttled),
@@ -38,6 +38,17 @@ const REFUSALS: [(&str, Cause); 28] = [
     ("AWS.SimpleQueueService.NonExistentQueue", Cause::Rejected),
     ("InvalidMessageContents", Cause::Rejected),
     ("ItemCollectionSizeLimitExceededException", Cause::Rejected),
+    ("SlowDown", Cause::Throttled),
+    ("OperationAborted", Cause::Contended),
+    ("ConditionalRequestConflict", Cause::Contended),
+    ("InternalError", Cause::Away),
+    ("RequestTimeout", Cause::Away),
+    ("NoSuchBucket", Cause::Rejected),
+    ("NoSuchKey", Cause::Rejected),
+    ("EntityTooLarge", Cause::Rejected),
+    ("InvalidAccessKeyId", Cause::Rejected),
+    ("SignatureDoesNotMatch", Cause::Rejected),
+    ("ExpiredToken", Cause::Rejected),
 ];
 
 /// Classifies an SDK error.
@@ -78,5 +89,7 @@ mod tests {
         assert_eq!(refusal(None), (Cause::Away, Certainty::Indeterminate));
         assert_eq!(refusal(Some("ThrottlingException")), (Cause::Throttled, Certainty::Indeterminate));
         assert_eq!(refusal(Some("ValidationException")), (Cause::Rejected, Certainty::Determinate));
+        assert_eq!(refusal(Some("SlowDown")), (Cause::Throttled, Certainty::Indeterminate));
+        assert_eq!(refusal(Some("NoSuchBucket")), (Cause::Rejected, Certainty::Determinate));
     }
 }

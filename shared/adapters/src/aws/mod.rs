@@ -3,11 +3,13 @@
 mod connect;
 pub mod dynamodb;
 mod error;
+mod s3;
 mod secrets_manager;
 mod sqs;
 #[cfg(test)]
 mod stub;
 
 pub use connect::{Settings, connect};
+pub use s3::S3RawDetails;
 pub use secrets_manager::SecretsManager;
 pub use sqs::{SqsEventQueue, SqsQuarantine};

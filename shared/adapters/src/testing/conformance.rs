@@ -4,12 +4,16 @@
 
 use std::collections::BTreeMap;
 
+use domain::money::decimal;
+use domain::sweep::{SweepKind, SweepState, Window};
 use domain::{
-    AppKey, Carrier, Currency, Event, EventId, Line, Link, LogisticsId, MessageId, Money, MovementKind, Nonce,
-    OrderContent, OrderFacts, OrderId, OrderReport, Origin, Outcome, Package, PaymentEvent, PaymentFacts, PaymentKey,
-    Placed, Rate, RateSource as RateOrigin, RawStatus, Recorded, Refund, RefundId, RefundTotals, ReportedStatus,
-    ShopId, Sku, SourceName, Trace, TraceStatus, TradeFacts, TradeKey, TradeReport, TradeStatus, TransactionId,
-    UnixMillis, Waybill, WaybillReport,
+    AfterSale, AfterSaleId, AfterSaleState, AppKey, Carrier, Claim, Currency, Event, EventId, Journey, LeaseToken,
+    Line, LineId, Link, ListingDigest, LogisticsId, MessageId, Money, MovementKind, Nonce, OrderContent, OrderFacts,
+    OrderId, OrderReport, Origin, Outcome, Package, PaymentEvent, PaymentFacts, PaymentKey, Picture, Placed, ProductId,
+    ProductName, Rate, RateSource as RateOrigin, RawDetail, RawStatus, Recorded, Refund, RefundId, RefundTotals,
+    ReportedStatus, ShopId, Sku, SourceName, StateReport, StoredKey, Trace, TraceStatus, TradeContent, TradeDetail,
+    TradeFacts, TradeKey, TradeLine, TradePayment, TradeReport, TradeStatus, TransactionId, UnixMillis, Waybill,
+    WaybillReport,
 };
 
 use protocols::gateway::paypal::CertificateUrl;
@@ -17,9 +21,11 @@ use protocols::gateway::{self, Callback, Item, VerifiedPayment, stripe};
 use protocols::{Channel, Content, Credentials, Delivery, VerifiedEvent, cloudevents};
 use secrecy::SecretString;
 
+use crate::error::Disposition;
+use crate::gzip;
 use crate::ports::{
-    CertificateSource, Claim, EventQueue, Ledger, Nonces, OrderBook, OrderStore, Quarantine, Quarantined, RateSource,
-    Refunded, SecretsSource, TradeStore,
+    self, CertificateSource, EventQueue, Ledger, Nonces, OrderBook, OrderStore, Quarantine, Quarantined, RateSource,
+    RawDetails, Refunded, SecretsSource, SweepKey, Sweeps, TradeDetails, TradeStore,
 };
 
 /// What a promise's breach looks like, or an error on the way to it.
@@ -301,15 +307,26 @@ async fn packages(store: &impl TradeStore, trade: &TradeKey, mut facts: TradeFac
     let trace = |at, status: &str| -> Result<Option<Trace>, Box<dyn std::error::Error + Send + Sync>> {
         Ok(Some(Trace { at: UnixMillis::new(at)?, id: MessageId::new("m")?, status: TraceStatus::new(status)? }))
     };
-    let sent = Package { waybill: waybill(5, "1")?, trace: trace(5, "CONSIGN")? };
+    let journey = |at, signed_at: Option<i64>| -> Result<Option<Journey>, Box<dyn std::error::Error + Send + Sync>> {
+        let (at, id) = (UnixMillis::new(at)?, MessageId::new("m")?);
+        let signed_at = signed_at.map(UnixMillis::new).transpose()?;
+        Ok(Some(Journey { at, id, shipped_at: Some(UnixMillis::EPOCH), signed_at }))
+    };
+    let sent = Package { waybill: waybill(5, "1")?, trace: trace(5, "CONSIGN")?, journey: journey(5, None)? };
     expect("a new consignment is applied", store.ship(trade, &id, &sent).await?, Applied)?;
     expect("again it is a duplicate", store.ship(trade, &id, &sent).await?, Duplicate)?;
-    let renumbered = Package { waybill: waybill(9, "2")?, trace: None };
+    let renumbered = Package { waybill: waybill(9, "2")?, trace: None, journey: None };
     expect("a new waybill is applied", store.ship(trade, &id, &renumbered).await?, Applied)?;
-    let signed = Package { waybill: waybill(8, "1")?, trace: trace(8, "SIGN")? };
+    let signed = Package { waybill: waybill(8, "1")?, trace: trace(8, "SIGN")?, journey: None };
     expect("a newer trace is kept beside a newer waybill", store.ship(trade, &id, &signed).await?, Applied)?;
-    expect("what lost both is stale", store.ship(trade, &id, &sent).await?, Stale)?;
-    facts.packages.insert(id, Package { waybill: renumbered.waybill, trace: signed.trace });
+    expect("what lost two of its facts has the third", store.ship(trade, &id, &sent).await?, Duplicate)?;
+    let arrived = Package { journey: journey(5, Some(99))?, ..Package::default() };
+    expect("of one time a journey that ended is kept", store.ship(trade, &id, &arrived).await?, Applied)?;
+    expect("what lost all is stale", store.ship(trade, &id, &sent).await?, Stale)?;
+    let nothing = store.ship(trade, &id, &Package::default()).await;
+    expect("what says nothing is refused", nothing.map_err(|error| error.disposition()), Err(Disposition::Reject))?;
+    let kept = Package { waybill: renumbered.waybill, trace: signed.trace, journey: arrived.journey };
+    facts.packages.insert(id, kept);
     expect("the consignment reads back", store.read(trade).await?, facts)
 }
 
@@ -326,6 +343,171 @@ async fn many(store: &impl TradeStore, run: &str) -> Verdict {
     expect("many are read in turns", store.statuses(&keys).await?.len(), 13)?;
     let twice: Vec<TradeKey> = keys.iter().chain(&keys).cloned().collect();
     expect("one that is asked for twice is found once", store.statuses(&twice).await?.len(), 13)
+}
+
+/// A detail of everything or of nothing: when it was modified, when it was seen, and what the list said.
+fn detail(
+    at: (i64, i64),
+    listed: &str,
+    raw: RawDetail,
+) -> Result<TradeDetail, Box<dyn std::error::Error + Send + Sync>> {
+    let yuan = |minor| Money::new(minor, Currency::from_code("CNY")?);
+    let line = TradeLine {
+        id: LineId::new("1")?,
+        product: Some(ProductId::new("554456348334")?),
+        sku: Some(ProductId::new("3623123")?),
+        name: Some(ProductName::new("\u{4e1d}\u{5dfe} \"<&>\"")?),
+        quantity: Some(decimal("2.5")?),
+        unit_price: Some(decimal("12.3456")?),
+        amount: Some(yuan(3_086)?),
+        picture: Some(Picture::new("img/ibank/1.jpg")?),
+        status: Some(RawStatus::new("waitsellersend")?),
+    };
+    let bare = TradeLine {
+        product: None,
+        sku: None,
+        name: None,
+        quantity: None,
+        unit_price: None,
+        amount: None,
+        picture: None,
+        status: None,
+        ..line.clone()
+    };
+    let (modified_at, seen_at) = (UnixMillis::new(at.0)?, UnixMillis::new(at.1)?);
+    let content = TradeContent {
+        created_at: Some(UnixMillis::EPOCH),
+        finished_at: Some(UnixMillis::MAX),
+        payment: TradePayment { total: Some(yuan(3_086)?), paid_at: Some(modified_at), ..TradePayment::default() },
+        lines: vec![line, bare],
+        ..TradeContent::default()
+    };
+    Ok(TradeDetail {
+        modified_at,
+        seen_at,
+        id: MessageId::new("m")?,
+        listed: ListingDigest::new(listed)?,
+        content,
+        raw,
+    })
+}
+
+/// The promises of [`TradeDetails`], on a store that is read as [`TradeStore`] too.
+pub async fn details(store: &(impl TradeDetails + TradeStore), run: &str) -> Verdict {
+    use Outcome::{Applied, Duplicate, Stale};
+    let trade: TradeKey = format!("1688#details#{}", digits(run)).parse()?;
+    let stored = RawDetail::Stored(StoredKey::new("details/1688/demo/1/ab.json.gz")?);
+    let inline = RawDetail::Inline(gzip::pack("{}"));
+    let first = detail((1_000, 5_000), "a1", stored)?;
+    expect("a new detail is applied", store.detail(&trade, &first).await?, Applied)?;
+    expect("again it is a duplicate", store.detail(&trade, &first).await?, Duplicate)?;
+    expect("it reads back", store.read(&trade).await?.detail.as_ref(), Some(&first))?;
+    let older = detail((999, 9_000), "a0", inline.clone())?;
+    expect("one that was modified before is stale", store.detail(&trade, &older).await?, Stale)?;
+    // Ten digits of milliseconds against thirteen: it is not the text that decides.
+    let later = TradeDetail { content: TradeContent::default(), ..detail((1_000, 1_795_248_000_000), "a2", inline)? };
+    expect("of one time the one that was seen later is kept", store.detail(&trade, &later).await?, Applied)?;
+    expect("and the other is stale", store.detail(&trade, &first).await?, Stale)?;
+    let stranger: TradeKey = "1688#details-stranger#1".parse()?;
+    let without: TradeKey = format!("1688#details-without#{}", digits(run)).parse()?;
+    let status = TradeReport {
+        status: TradeStatus::Closed,
+        at: UnixMillis::new(1)?,
+        id: MessageId::new("m")?,
+        raw: RawStatus::new("cancel")?,
+    };
+    store.report(&without, &[status]).await?;
+    let asked = [trade.clone(), stranger, without, trade.clone()];
+    let listed = BTreeMap::from([(trade.clone(), later.listed.clone())]);
+    expect("what the list said is found, once", store.listings(&asked).await?, listed)?;
+    expect("nothing is asked of nobody", store.listings(&[]).await?, BTreeMap::new())?;
+    let mut facts = TradeFacts::default();
+    facts.detail = Some(later);
+    expect("nothing of another detail is left", store.read(&trade).await?, facts.clone())?;
+    after_sales(store, &trade, facts).await
+}
+
+async fn after_sales(store: &(impl TradeDetails + TradeStore), trade: &TradeKey, mut facts: TradeFacts) -> Verdict {
+    use Outcome::{Applied, Duplicate, Stale};
+    let id = AfterSaleId::new("TQ7257793022991577")?;
+    let state = |at, state, raw: &str| -> Result<Option<StateReport>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Some(StateReport { at: UnixMillis::new(at)?, id: MessageId::new("m")?, state, raw: RawStatus::new(raw)? }))
+    };
+    let claim = |at,
+                 line: Option<&str>,
+                 minor: Option<i64>|
+     -> Result<Option<Claim>, Box<dyn std::error::Error + Send + Sync>> {
+        let money = minor.map(|minor| Money::new(minor, Currency::from_code("CNY")?)).transpose()?;
+        let line = line.map(LineId::new).transpose()?;
+        Ok(Some(Claim { at: UnixMillis::new(at)?, id: MessageId::new("m")?, line, money }))
+    };
+    let asked =
+        AfterSale { state: state(5, AfterSaleState::Requested, "waitselleragree")?, claim: claim(5, None, None)? };
+    expect("a new case is applied", store.after_sale(trade, &id, &asked).await?, Applied)?;
+    expect("again it is a duplicate", store.after_sale(trade, &id, &asked).await?, Duplicate)?;
+    let pushed = AfterSale { state: state(9, AfterSaleState::Refunded, "refundsuccess")?, claim: None };
+    expect("a push of its state is applied", store.after_sale(trade, &id, &pushed).await?, Applied)?;
+    let swept = AfterSale { state: state(8, AfterSaleState::Refused, "x")?, claim: claim(8, Some("1"), Some(700))? };
+    expect("a newer claim is kept beside a newer state", store.after_sale(trade, &id, &swept).await?, Applied)?;
+    expect("what lost both is stale", store.after_sale(trade, &id, &asked).await?, Stale)?;
+    // As texts 9,000 would be less than 700.
+    for (minor, outcome) in [(Some(9_000), Applied), (Some(800), Stale), (None, Stale), (Some(9_000), Duplicate)] {
+        let tie = AfterSale { state: None, claim: claim(8, Some("1"), minor)? };
+        expect("of one time the greater amount is kept", store.after_sale(trade, &id, &tie).await?, outcome)?;
+    }
+    let nothing = store.after_sale(trade, &id, &AfterSale::default()).await;
+    expect("what says nothing is refused", nothing.map_err(|error| error.disposition()), Err(Disposition::Reject))?;
+    let kept = AfterSale { state: pushed.state, claim: claim(8, Some("1"), Some(9_000))? };
+    facts.after_sales.insert(id, kept);
+    expect("the case reads back", store.read(trade).await?, facts)
+}
+
+/// The promises of [`RawDetails`].
+pub async fn raw_details(store: &impl RawDetails, run: &str) -> Verdict {
+    let trade: TradeKey = format!("taobao#raw#{}", digits(run)).parse()?;
+    let answer = gzip::pack(&format!(r#"{{"run":"{run}","text":"{}"}}"#, "\u{4e1d}".repeat(20_000)));
+    let key = store.put(&trade, &answer).await?;
+    expect("again it has the same key", store.put(&trade, &answer).await?, key.clone())?;
+    expect("what was put comes out", store.get(&key).await?, Some(answer))?;
+    let other = store.put(&trade, &gzip::pack("{}")).await?;
+    expect("another answer has another key", other == key, false)?;
+    let nowhere = StoredKey::new(format!("{key}.none"))?;
+    expect("nothing is none", store.get(&nowhere).await?, None)
+}
+
+/// The promises of [`Sweeps`].
+pub async fn sweeps(store: &impl Sweeps, run: &str) -> Verdict {
+    let key = |kind, shop: &str| -> Result<SweepKey, domain::InvalidText> {
+        Ok(SweepKey { kind, marketplace: domain::Marketplace::Taobao, shop: ShopId::new(format!("{shop}-{run}"))? })
+    };
+    let (ours, theirs) = (LeaseToken::new("ours")?, LeaseToken::new("theirs")?);
+    let at = UnixMillis::new(1_795_248_000_000)?;
+    let backfill = key(SweepKind::Backfill, "s")?;
+    expect("a sweep that was never kept is at its default", store.read(&backfill).await?, SweepState::default())?;
+    let claimed = SweepState::default().claimed(&ours);
+    expect("its first state is kept", store.replace(&backfill, &claimed).await?, None)?;
+    expect("again it is there", store.replace(&backfill, &claimed).await?, None)?;
+    let rival = SweepState::default().claimed(&theirs);
+    expect("another first state finds it", store.replace(&backfill, &rival).await?, Some(claimed.clone()))?;
+    let goal = Window::new(UnixMillis::EPOCH, at).ok_or("a goal is a window")?;
+    let full = claimed.aimed(goal).advanced(&ours, UnixMillis::new(1_000)?, 7, 3)?;
+    let full = SweepState { version: claimed.version + 1, ..full.paused(&ours, at)? };
+    expect("the next one takes its place", store.replace(&backfill, &full).await?, None)?;
+    expect("and reads back with all it has", store.read(&backfill).await?, full.clone())?;
+    expect("one of an old version finds it", store.replace(&backfill, &claimed).await?, Some(full.clone()))?;
+    let ahead = SweepState { version: full.version + 2, ..full.clone() };
+    expect("so does one that is too far ahead", store.replace(&backfill, &ahead).await?, Some(full.clone()))?;
+    let bare = SweepState { version: full.version + 1, ..SweepState::default() };
+    expect("what the next one has not is gone", store.replace(&backfill, &bare).await?, None)?;
+    expect("for good", store.read(&backfill).await?, bare)?;
+    let audit = key(SweepKind::Audit, "s")?;
+    expect("another kind has its own state", store.read(&audit).await?, SweepState::default())?;
+    let second = SweepState { version: 2, ..SweepState::default() };
+    expect(
+        "there is no second state without a first",
+        store.replace(&audit, &second).await?,
+        Some(SweepState::default()),
+    )
 }
 
 /// What a queue or the quarantine gives to whoever takes everything out of it.
@@ -387,8 +569,12 @@ pub async fn nonces(nonces: &impl Nonces, run: &str) -> Verdict {
     let forget_at = UnixMillis::new(4_102_444_800_000)?;
     let (client, other) = (AppKey::new("conformance")?, AppKey::new("conformance-2")?);
     let nonce = Nonce::new(run)?;
-    expect("a free nonce is ours", nonces.claim(&client, &nonce, "r1", forget_at).await?, Claim::Ours)?;
-    expect("a lost answer is asked for again", nonces.claim(&client, &nonce, "r1", forget_at).await?, Claim::Ours)?;
-    expect("another request finds it used", nonces.claim(&client, &nonce, "r2", forget_at).await?, Claim::Used)?;
-    expect("another client has its own", nonces.claim(&other, &nonce, "r2", forget_at).await?, Claim::Ours)
+    expect("a free nonce is ours", nonces.claim(&client, &nonce, "r1", forget_at).await?, ports::Claim::Ours)?;
+    expect(
+        "a lost answer is asked for again",
+        nonces.claim(&client, &nonce, "r1", forget_at).await?,
+        ports::Claim::Ours,
+    )?;
+    expect("another request finds it used", nonces.claim(&client, &nonce, "r2", forget_at).await?, ports::Claim::Used)?;
+    expect("another client has its own", nonces.claim(&other, &nonce, "r2", forget_at).await?, ports::Claim::Ours)
 }

@@ -7,18 +7,22 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::order::KnownOrder;
+use domain::sweep::SweepState;
 use domain::{
-    AppKey, Link, LogisticsId, Nonce, OrderFacts, OrderId, OrderReport, Outcome, Package, PaymentFacts, PaymentKey,
-    Placed, Recorded, ReferenceRates, Refund, TradeFacts, TradeKey, TradeReport, TradeStatuses, UnixMillis,
+    AfterSale, AfterSaleId, AppKey, Link, ListingDigest, LogisticsId, MessageId, Nonce, OrderFacts, OrderId,
+    OrderReport, Outcome, Package, PaymentFacts, PaymentKey, Placed, Recorded, ReferenceRates, Refund, StoredKey,
+    TradeDetail, TradeFacts, TradeId, TradeKey, TradeReport, TradeStatuses, UnixMillis,
 };
 use protocols::VerifiedEvent;
 use protocols::gateway::paypal::CertificateUrl;
 use protocols::gateway::{PublicKey, VerifiedPayment};
+use protocols::marketplace::{Account, Answer, ListPage, ListQuery, Message};
 
 use crate::error::{Cause, Certainty, PortError};
 use crate::ports::{
-    CertificateSource, Claim, EventQueue, Ledger, Nonces, OrderBook, OrderStore, Quarantine, Quarantined, RateSource,
-    Refunded, SecretsSource, TradeStore,
+    CertificateSource, Claim, DetailOf, EventQueue, Ledger, MarketError, Marketplace, Nonces, OrderBook, OrderStore,
+    Quarantine, Quarantined, RateSource, RawDetails, Refunded, SecretsSource, SweepKey, Sweeps, TradeDetails,
+    TradeStore,
 };
 use crate::secrets::Secrets;
 
@@ -94,25 +98,25 @@ impl FaultPlan {
         calls.faults.get(&position).copied()
     }
 
-    async fn around<T>(
+    async fn around<T, E: From<PortError>>(
         &self,
         verb: &'static str,
-        work: impl Future<Output = Result<T, PortError>>,
-    ) -> Result<T, PortError> {
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         self.around_parts(verb, work, std::future::ready(())).await
     }
 
     /// The same for a call that has parts, of which `half` does the first.
-    async fn around_parts<T>(
+    async fn around_parts<T, E: From<PortError>>(
         &self,
         verb: &'static str,
-        work: impl Future<Output = Result<T, PortError>>,
+        work: impl Future<Output = Result<T, E>>,
         half: impl Future<Output = ()>,
-    ) -> Result<T, PortError> {
-        let lost = PortError::new(verb, Cause::Away, Certainty::Indeterminate);
+    ) -> Result<T, E> {
+        let lost = E::from(PortError::new(verb, Cause::Away, Certainty::Indeterminate));
         match self.next(verb) {
             None => work.await,
-            Some(Fault::Before) => Err(PortError::new(verb, Cause::Throttled, Certainty::Determinate)),
+            Some(Fault::Before) => Err(PortError::new(verb, Cause::Throttled, Certainty::Determinate).into()),
             Some(Fault::TimedOut) => Err(lost),
             Some(Fault::DoneButTimedOut) => work.await.and(Err(lost)),
             Some(Fault::DoneInPart) => {
@@ -219,6 +223,60 @@ impl<P: TradeStore + Sync> TradeStore for Faulty<P> {
 
     async fn statuses(&self, trades: &[TradeKey]) -> Result<BTreeMap<TradeKey, TradeStatuses>, PortError> {
         self.plan.around("trades.statuses", self.port.statuses(trades)).await
+    }
+}
+
+impl<P: TradeDetails + Sync> TradeDetails for Faulty<P> {
+    async fn detail(&self, trade: &TradeKey, detail: &TradeDetail) -> Result<Outcome, PortError> {
+        self.plan.around("trades.detail", self.port.detail(trade, detail)).await
+    }
+
+    async fn after_sale(&self, trade: &TradeKey, case: &AfterSaleId, report: &AfterSale) -> Result<Outcome, PortError> {
+        self.plan.around("trades.after_sale", self.port.after_sale(trade, case, report)).await
+    }
+
+    async fn listings(&self, trades: &[TradeKey]) -> Result<BTreeMap<TradeKey, ListingDigest>, PortError> {
+        self.plan.around("trades.listings", self.port.listings(trades)).await
+    }
+}
+
+impl<P: RawDetails + Sync> RawDetails for Faulty<P> {
+    async fn put(&self, trade: &TradeKey, gzip: &[u8]) -> Result<StoredKey, PortError> {
+        self.plan.around("raw_details.put", self.port.put(trade, gzip)).await
+    }
+
+    async fn get(&self, key: &StoredKey) -> Result<Option<Vec<u8>>, PortError> {
+        self.plan.around("raw_details.get", self.port.get(key)).await
+    }
+}
+
+impl<P: Sweeps + Sync> Sweeps for Faulty<P> {
+    async fn read(&self, key: &SweepKey) -> Result<SweepState, PortError> {
+        self.plan.around("sweeps.read", self.port.read(key)).await
+    }
+
+    async fn replace(&self, key: &SweepKey, next: &SweepState) -> Result<Option<SweepState>, PortError> {
+        self.plan.around("sweeps.replace", self.port.replace(key, next)).await
+    }
+}
+
+impl<P: Marketplace + Sync> Marketplace for Faulty<P> {
+    async fn list(&self, account: &Account, query: &ListQuery) -> Result<Answer<ListPage>, MarketError> {
+        self.plan.around("market.list", self.port.list(account, query)).await
+    }
+
+    async fn details(&self, account: &Account, trades: &[TradeId]) -> Result<Vec<DetailOf>, MarketError> {
+        self.plan.around("market.details", self.port.details(account, trades)).await
+    }
+
+    async fn pull(&self, account: &Account) -> Result<Vec<Answer<Message>>, MarketError> {
+        self.plan.around("market.pull", self.port.pull(account)).await
+    }
+
+    async fn confirm(&self, account: &Account, messages: &[MessageId]) -> Result<(), MarketError> {
+        let first = messages.get(..messages.len() / 2).unwrap_or_default();
+        let half = async { drop(self.port.confirm(account, first).await) };
+        self.plan.around_parts("market.confirm", self.port.confirm(account, messages), half).await
     }
 }
 

@@ -8,5 +8,5 @@ mod twins;
 pub use faults::{Fault, FaultPlan, Faulty};
 pub use twins::{
     ManualClock, MemoryCertificates, MemoryEvents, MemoryLedger, MemoryNonces, MemoryOrders, MemoryQuarantine,
-    MemoryRates, MemorySecrets, MemoryTrades,
+    MemoryRates, MemoryRawDetails, MemorySecrets, MemorySweeps, MemoryTrades,
 };

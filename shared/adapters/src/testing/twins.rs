@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use domain::fact::compare;
+use domain::fact::join;
 use domain::order::KnownOrder;
+use domain::sweep::SweepState;
 use domain::{
-    AppKey, Event, Link, LogisticsId, Nonce, OrderFacts, OrderId, OrderReport, Outcome, Package, PaymentFacts,
-    PaymentKey, Placed, Recorded, ReferenceRates, Refund, TradeFacts, TradeKey, TradeReport, TradeStatuses, UnixMillis,
+    AfterSale, AfterSaleId, AppKey, Event, Link, ListingDigest, LogisticsId, Nonce, OrderFacts, OrderId, OrderReport,
+    Outcome, Package, PaymentFacts, PaymentKey, Placed, Recorded, ReferenceRates, Refund, StoredKey, TradeDetail,
+    TradeFacts, TradeKey, TradeReport, TradeStatuses, UnixMillis,
 };
 use protocols::VerifiedEvent;
 use protocols::gateway::paypal::CertificateUrl;
@@ -18,7 +20,7 @@ use crate::clock::Clock;
 use crate::error::{Cause, Certainty, PortError};
 use crate::ports::{
     CertificateSource, Claim, EventQueue, Ledger, Nonces, OrderBook, OrderStore, Quarantine, Quarantined, RateSource,
-    Refunded, SecretsSource, TradeStore,
+    RawDetails, Refunded, SecretsSource, SweepKey, Sweeps, TradeDetails, TradeStore, raw_detail_key,
 };
 use crate::secrets::Secrets;
 
@@ -241,10 +243,7 @@ impl TradeStore for MemoryTrades {
     async fn ship(&self, trade: &TradeKey, package: &LogisticsId, report: &Package) -> Result<Outcome, PortError> {
         let mut trades = self.0.lock();
         let kept = trades.entry(trade.clone()).or_default().packages.entry(package.clone()).or_default();
-        let waybill = report.waybill.as_ref().map(|waybill| compare(kept.waybill.as_ref(), waybill));
-        let trace = report.trace.as_ref().map(|trace| compare(kept.trace.as_ref(), trace));
-        kept.join(report.clone());
-        waybill.into_iter().chain(trace).min().ok_or(PortError::unreadable("trades.ship"))
+        kept.join(report.clone()).ok_or(PortError::new("trades.ship", Cause::Rejected, Certainty::Determinate))
     }
 
     async fn read(&self, trade: &TradeKey) -> Result<TradeFacts, PortError> {
@@ -258,6 +257,74 @@ impl TradeStore for MemoryTrades {
             (!statuses.is_empty()).then_some((key.clone(), statuses))
         };
         Ok(wanted.iter().filter_map(known).collect())
+    }
+}
+
+impl TradeDetails for MemoryTrades {
+    async fn detail(&self, trade: &TradeKey, detail: &TradeDetail) -> Result<Outcome, PortError> {
+        Ok(join(&mut self.0.lock().entry(trade.clone()).or_default().detail, detail.clone()))
+    }
+
+    async fn after_sale(&self, trade: &TradeKey, case: &AfterSaleId, report: &AfterSale) -> Result<Outcome, PortError> {
+        let mut trades = self.0.lock();
+        let kept = trades.entry(trade.clone()).or_default().after_sales.entry(case.clone()).or_default();
+        kept.join(report.clone()).ok_or(PortError::new("trades.after_sale", Cause::Rejected, Certainty::Determinate))
+    }
+
+    async fn listings(&self, wanted: &[TradeKey]) -> Result<BTreeMap<TradeKey, ListingDigest>, PortError> {
+        let trades = self.0.lock();
+        let listed = |key: &TradeKey| Some((key.clone(), trades.get(key)?.detail.as_ref()?.listed.clone()));
+        Ok(wanted.iter().filter_map(listed).collect())
+    }
+}
+
+/// Answers of marketplaces in memory.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryRawDetails(Shared<BTreeMap<StoredKey, Vec<u8>>>);
+
+impl MemoryRawDetails {
+    /// Everything that is kept.
+    pub fn all(&self) -> BTreeMap<StoredKey, Vec<u8>> {
+        self.0.lock().clone()
+    }
+}
+
+impl RawDetails for MemoryRawDetails {
+    async fn put(&self, trade: &TradeKey, gzip: &[u8]) -> Result<StoredKey, PortError> {
+        let key = raw_detail_key("raw_details.put", trade, gzip)?;
+        self.0.lock().insert(key.clone(), gzip.to_vec());
+        Ok(key)
+    }
+
+    async fn get(&self, key: &StoredKey) -> Result<Option<Vec<u8>>, PortError> {
+        Ok(self.0.lock().get(key).cloned())
+    }
+}
+
+/// How far sweeps are, in memory.
+#[derive(Debug, Clone, Default)]
+pub struct MemorySweeps(Shared<BTreeMap<SweepKey, SweepState>>);
+
+impl MemorySweeps {
+    /// Everything that is kept.
+    pub fn all(&self) -> BTreeMap<SweepKey, SweepState> {
+        self.0.lock().clone()
+    }
+}
+
+impl Sweeps for MemorySweeps {
+    async fn read(&self, key: &SweepKey) -> Result<SweepState, PortError> {
+        Ok(self.0.lock().get(key).cloned().unwrap_or_default())
+    }
+
+    async fn replace(&self, key: &SweepKey, next: &SweepState) -> Result<Option<SweepState>, PortError> {
+        let mut sweeps = self.0.lock();
+        let kept = sweeps.get(key).cloned().unwrap_or_default();
+        if kept.version.checked_add(1) == Some(next.version) {
+            sweeps.insert(key.clone(), next.clone());
+            return Ok(None);
+        }
+        Ok((kept != *next).then_some(kept))
     }
 }
 
@@ -365,5 +432,11 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> UnixMillis {
         UnixMillis::new(self.0.load(Ordering::SeqCst)).unwrap_or(UnixMillis::EPOCH)
+    }
+
+    /// Moves on at once, and lets others run.
+    async fn sleep(&self, millis: u64) {
+        self.advance_ms(i64::try_from(millis).unwrap_or(i64::MAX));
+        tokio::task::yield_now().await;
     }
 }

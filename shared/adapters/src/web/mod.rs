@@ -1,9 +1,11 @@
-//! What is fetched from the open web: reference rates, PayPal's certificates. One client for both, made when it is
-//! first needed, because most invocations need none.
+//! What is fetched from the open web: reference rates, PayPal's certificates, answers of marketplaces. Rates and
+//! certificates share a client that is made when it is first needed, because most invocations need none.
 //!
 //! Invariant: an answer is read up to a named size, within a named time, and no redirect is followed.
 
+mod calls;
 mod certificates;
+mod marketplaces;
 mod rates;
 
 use std::sync::OnceLock;
@@ -11,7 +13,9 @@ use std::time::Duration;
 
 use reqwest::{Certificate, Client, StatusCode, redirect};
 
+pub use calls::{CallObserver, Called, InvalidMarketplaceUrl, MarketplaceUrl};
 pub use certificates::PaypalCertificates;
+pub use marketplaces::WebMarketplaces;
 pub use rates::{EcbRates, InvalidRatesUrl};
 
 use crate::error::{Cause, Certainty, PortError};
@@ -69,15 +73,32 @@ impl Web {
     }
 }
 
-/// A client that trusts the web's roots, which are compiled in, and follows nobody elsewhere.
+/// A client for downloads.
 fn connect() -> reqwest::Result<Client> {
+    connect_within(Duration::from_millis(DOWNLOAD_MS_MAX))
+}
+
+/// Whether a URL is of the web, or of this very machine.
+fn is_https_or_loopback(url: &str) -> bool {
+    let Ok(parsed) = reqwest::Url::parse(url) else { return false };
+    let is_loopback = matches!(parsed.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    match parsed.scheme() {
+        "https" => true,
+        "http" => is_loopback,
+        _ => false,
+    }
+}
+
+/// A client that trusts the web's roots, which are compiled in, follows nobody elsewhere, and waits so long for a whole
+/// answer.
+fn connect_within(answer: Duration) -> reqwest::Result<Client> {
     let roots: reqwest::Result<Vec<Certificate>> =
         webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(|root| Certificate::from_der(root)).collect();
     Client::builder()
         .tls_certs_only(roots?)
         .redirect(redirect::Policy::none())
         .connect_timeout(Duration::from_millis(CONNECT_MS_MAX))
-        .timeout(Duration::from_millis(DOWNLOAD_MS_MAX))
+        .timeout(answer)
         .no_proxy()
         .user_agent(concat!("sampan/", env!("CARGO_PKG_VERSION")))
         .build()

@@ -3,7 +3,7 @@
 use domain::ReferenceRates;
 use protocols::ecb;
 
-use super::Web;
+use super::{Web, is_https_or_loopback};
 use crate::error::{Cause, Certainty, PortError};
 use crate::ports::RateSource;
 
@@ -24,12 +24,8 @@ pub struct InvalidRatesUrl;
 impl EcbRates {
     /// The file at that URL.
     pub fn new(url: String) -> Result<Self, InvalidRatesUrl> {
-        let parsed = reqwest::Url::parse(&url).map_err(|_| InvalidRatesUrl)?;
-        let is_loopback = matches!(parsed.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-        match parsed.scheme() {
-            "https" => {}
-            "http" if is_loopback => {}
-            _ => return Err(InvalidRatesUrl),
+        if !is_https_or_loopback(&url) {
+            return Err(InvalidRatesUrl);
         }
         Ok(Self { web: Web::default(), url })
     }

@@ -129,12 +129,15 @@ impl Slice {
         window.parts(limits.slice_ms_max).into_iter().map(settled).collect()
     }
 
-    /// Its parts, the earliest first: a mixed slice at the end of what is settled, any other in halves.
+    /// Its parts, the earliest first: a mixed slice at the end of what is settled, any other in halves. The fresh part
+    /// begins a second later: marketplaces take both ends of a window for included, so that the second of the cut is
+    /// in the settled part, and it is where the next sweep's settled part begins.
     pub fn divided(self, limits: &Limits) -> Vec<Self> {
         let fresh = |window| Self { window, zone: Zone::Fresh };
         match self.zone {
             Zone::Mixed => {
-                let (settled, rest) = self.window.cut(self.window.end.saturating_add_ms(-limits.overlap_ms));
+                let cut = self.window.end.saturating_add_ms(-limits.overlap_ms);
+                let (settled, rest) = (self.window.cut(cut).0, self.window.cut(cut.saturating_add_ms(SECOND_MS)).1);
                 let settled = settled.into_iter().flat_map(|settled| Self::of_history(settled, limits));
                 settled.chain(rest.map(fresh)).collect()
             }

@@ -1,6 +1,7 @@
 //! A pushed message: `{"bizKey","data","gmtBorn","msgId","type","userInfo"}`.
 //!
-//! Any push that names an order and a status is a trade event, whatever its type. `bizKey` is not always
+//! Any push that names an order and a status is a trade event, whatever its type; one that names a refund case besides
+//! tells where the case stands, not the trade. `bizKey` is not always
 //! the order, so `data` decides. A part that says something of an order is read or the push is refused; a push
 //! without such a part is of a type that we do not use. Source: open.1688.com message documents; AliOpen `MessageDecoder.java`.
 
@@ -9,8 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::event::TradeFact;
 use domain::{
-    Carrier, Event, InvalidText, LogisticsId, Marketplace, MessageId, Package, RawStatus, ShopId, Trace, TraceStatus,
-    TradeChange, TradeId, TradeKey, TradeReport, UnixMillis, Waybill, WaybillReport,
+    AfterSale, AfterSaleId, AfterSaleState, Carrier, Event, InvalidText, LogisticsId, Marketplace, MessageId, Package,
+    RawStatus, ShopId, StateReport, Trace, TraceStatus, TradeChange, TradeId, TradeKey, TradeReport, TradeStatus,
+    UnixMillis, Waybill, WaybillReport,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -25,6 +27,10 @@ pub const ORDERS_PER_PUSH_MAX: usize = 300;
 
 /// The longest type name that we log; the longest known has 44 bytes.
 const TYPE_BYTES_MAX: usize = 64;
+
+/// The pushes that tell of a refund case: what they call the current status is where the case stands.
+const REFUND_PUSHES: [&str; 2] =
+    ["ORDER_BUYER_VIEW_ORDER_BUYER_REFUND_IN_SALES", "ORDER_BUYER_VIEW_ORDER_REFUND_AFTER_SALES"];
 
 /// What a push says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +67,8 @@ struct Parts<'a> {
     order_id: Option<&'a RawValue>,
     #[serde(borrow, rename = "currentStatus")]
     current_status: Option<&'a RawValue>,
+    #[serde(borrow, rename = "refundId")]
+    refund_id: Option<&'a RawValue>,
     #[serde(borrow, rename = "batchPay")]
     batch_pay: Option<&'a RawValue>,
     #[serde(borrow, rename = "OrderLogisticsTracingModel")]
@@ -153,7 +161,8 @@ fn born_at(gmt_born: Option<NumberOrText>) -> Result<UnixMillis, Refusal> {
 
 /// What a push says of an order, before it has its time and id.
 enum Said {
-    Status(domain::TradeStatus, RawStatus),
+    Status(TradeStatus, RawStatus),
+    Case(AfterSaleId, AfterSaleState, RawStatus),
     Shipping { logistics_id: LogisticsId, waybill: Option<(Carrier, Waybill)>, trace: Option<TraceStatus> },
 }
 
@@ -161,10 +170,10 @@ enum Said {
 fn read_facts(kind: &str, parts: Parts<'_>) -> Result<Vec<(TradeId, Said)>, Refusal> {
     let mut said = Vec::new();
     if let (Some(order_id), Some(word)) = (part(parts.order_id)?, part(parts.current_status)?) {
-        said.push(status(kind, order_id, word)?);
+        said.push(status(kind, order_id, word, part(parts.refund_id)?)?);
     }
     for Object(paid) in part::<Vec<Object<BatchPay>>>(parts.batch_pay)?.into_iter().flatten() {
-        said.push(status(kind, paid.order_id, paid.status)?);
+        said.push(status(kind, paid.order_id, paid.status, None)?);
     }
     if let Some(Object(tracing)) = part::<Object<Tracing>>(parts.tracing)? {
         let Tracing { logistics_id, cp_code, mail_no, status_changed, order_logs_items } = tracing;
@@ -177,10 +186,26 @@ fn read_facts(kind: &str, parts: Parts<'_>) -> Result<Vec<(TradeId, Said)>, Refu
     Ok(said)
 }
 
-fn status(kind: &str, order_id: NumberOrText, word: String) -> Result<(TradeId, Said), Refusal> {
+/// Where a trade or one of its refund cases stands. In a push that names a case the word is the case's, unless it is one
+/// that only orders have.
+fn status(
+    kind: &str,
+    order_id: NumberOrText,
+    word: String,
+    refund_id: Option<NumberOrText>,
+) -> Result<(TradeId, Said), Refusal> {
     let trade = TradeId::new(order_id.0).map_err(|_| Refusal::Malformed("orderId is not an order id"))?;
     let raw = RawStatus::new(word).map_err(|_| Refusal::Malformed("the status is not a status word"))?;
-    Ok((trade, Said::Status(status::common(kind, raw.as_str()), raw)))
+    let status = status::common(kind, raw.as_str());
+    let is_of_case = REFUND_PUSHES.contains(&kind) || status == TradeStatus::Unrecognised;
+    let said = match refund_id.filter(|id| is_of_case && !id.0.is_empty()) {
+        Some(id) => {
+            let id = AfterSaleId::new(id.0).map_err(|_| Refusal::Malformed("refundId is not a refund id"))?;
+            Said::Case(id, status::after_sale(raw.as_str()), raw)
+        }
+        None => Said::Status(status, raw),
+    };
+    Ok((trade, said))
 }
 
 fn shipping(
@@ -241,9 +266,16 @@ fn events(
 fn fact(said: Said, id: MessageId, at: UnixMillis) -> TradeFact {
     match said {
         Said::Status(status, raw) => TradeFact::Status(TradeReport { status, at, id, raw }),
+        Said::Case(case, state, raw) => {
+            let state = Some(StateReport { at, id, state, raw });
+            TradeFact::AfterSale(case, AfterSale { state, claim: None })
+        }
         Said::Shipping { logistics_id, waybill, trace } => {
             let waybill = waybill.map(|(carrier, number)| WaybillReport { at, id: id.clone(), carrier, number });
-            TradeFact::Shipping(logistics_id, Package { waybill, trace: trace.map(|status| Trace { at, id, status }) })
+            TradeFact::Shipping(
+                logistics_id,
+                Package { waybill, trace: trace.map(|status| Trace { at, id, status }), journey: None },
+            )
         }
     }
 }

@@ -23,20 +23,22 @@ const ROUNDS_MAX: usize = 8;
 
 /// Which of two reports is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keep {
+enum Keep {
     /// The smallest of (time, texts in turn).
     Earliest,
     /// The greatest of (time, texts in turn).
     Latest,
 }
 
-/// One report, as it is kept: `at_<name>` and `<text>_<name>` for each text.
+/// One report, as it is kept: `at_<name>`, `<text>_<name>` for each text, and what it carries beside them, which is set
+/// with the report and has no say in which one is kept.
 #[derive(Debug, Clone)]
 pub(super) struct Cell {
-    pub(super) name: String,
-    pub(super) keep: Keep,
-    pub(super) at: UnixMillis,
-    pub(super) texts: Vec<(&'static str, String)>,
+    name: String,
+    keep: Keep,
+    at: UnixMillis,
+    texts: Vec<(&'static str, String)>,
+    carried: Vec<(&'static str, AttributeValue)>,
 }
 
 /// Where an item is.
@@ -48,14 +50,34 @@ pub(super) struct Address<'a> {
 }
 
 impl Cell {
+    /// A report of which the earliest is kept.
+    pub(super) fn earliest(name: impl Into<String>, at: UnixMillis, texts: Vec<(&'static str, String)>) -> Self {
+        Self { name: name.into(), keep: Keep::Earliest, at, texts, carried: Vec::new() }
+    }
+
+    /// A report of which the latest is kept.
+    pub(super) fn latest(name: impl Into<String>, at: UnixMillis, texts: Vec<(&'static str, String)>) -> Self {
+        Self { name: name.into(), keep: Keep::Latest, at, texts, carried: Vec::new() }
+    }
+
+    /// The report with what it carries. Every report of a name carries the same, so that nothing of another is left.
+    pub(super) fn carrying(self, carried: Vec<(&'static str, AttributeValue)>) -> Self {
+        Self { carried, ..self }
+    }
+
     fn attribute(&self, text: &str) -> String {
         format!("{text}_{}", self.name)
     }
 
-    fn attributes(&self) -> impl Iterator<Item = (String, AttributeValue)> + '_ {
+    /// What decides: the time, then the texts in turn.
+    fn decisive(&self) -> impl Iterator<Item = (String, AttributeValue)> + '_ {
         let at = (self.attribute("at"), AttributeValue::N(self.at.get().to_string()));
         let texts = self.texts.iter().map(|(text, value)| (self.attribute(text), AttributeValue::S(value.clone())));
         std::iter::once(at).chain(texts)
+    }
+
+    fn carried(&self) -> impl Iterator<Item = (String, AttributeValue)> + '_ {
+        self.carried.iter().map(|(name, value)| (self.attribute(name), value.clone()))
     }
 
     /// Holds when the item has no such fact, or one that this is preferred to.
@@ -64,7 +86,7 @@ impl Cell {
             Keep::Earliest => '>',
             Keep::Latest => '<',
         };
-        let names: Vec<String> = self.attributes().map(|(name, _)| name).collect();
+        let names: Vec<String> = self.decisive().map(|(name, _)| name).collect();
         let is_better = names.iter().rev().fold(String::new(), |rest, name| match rest.is_empty() {
             true => format!("{name} {sign} :{name}"),
             false => format!("({name} {sign} :{name} OR ({name} = :{name} AND {rest}))"),
@@ -132,7 +154,9 @@ async fn write(
     constants: &[(&'static str, String)],
 ) -> Result<Option<Item>, PortError> {
     let constants = constants.iter().map(|(name, value)| ((*name).to_owned(), AttributeValue::S(value.clone())));
-    let values: Vec<_> = cells.iter().flat_map(|(_, cell)| cell.attributes()).chain(constants).collect();
+    let decisive = cells.iter().flat_map(|(_, cell)| cell.decisive());
+    let carried = cells.iter().flat_map(|(_, cell)| cell.carried());
+    let values: Vec<_> = decisive.chain(carried).chain(constants).collect();
     let sets: Vec<String> = values.iter().map(|(name, _)| format!("{name} = :{name}")).collect();
     let conditions: Vec<String> = cells.iter().map(|(_, cell)| cell.condition()).collect();
     let answer = client
@@ -163,11 +187,13 @@ async fn write(
 /// formats": names and strings by their UTF-8 bytes, a number by half its digits and one, at most two more.
 #[cfg(test)]
 pub(super) fn item_bytes(address: Address<'_>, cells: &[Cell]) -> usize {
-    let value = |value: &AttributeValue| match value.as_n() {
-        Ok(digits) => digits.len().div_ceil(2) + 2,
-        Err(text) => text.as_s().unwrap().len(),
+    let value = |value: &AttributeValue| match value {
+        AttributeValue::N(digits) => digits.len().div_ceil(2) + 2,
+        AttributeValue::B(bytes) => bytes.as_ref().len(),
+        other => other.as_s().unwrap().len(),
     };
-    let attributes = cells.iter().flat_map(Cell::attributes).map(|(name, of)| name.len() + value(&of));
+    let attributes = cells.iter().flat_map(|cell| cell.decisive().chain(cell.carried()));
+    let attributes = attributes.map(|(name, of)| name.len() + value(&of));
     "pk".len() + address.pk.len() + "sk".len() + address.sk.len() + attributes.sum::<usize>()
 }
 
@@ -178,12 +204,8 @@ mod tests {
     use crate::error::Disposition;
 
     fn cell(keep: Keep) -> Cell {
-        Cell {
-            name: "shipped".to_owned(),
-            keep,
-            at: UnixMillis::new(5).unwrap(),
-            texts: vec![("id", "m".to_owned()), ("raw", "r".to_owned())],
-        }
+        let texts = vec![("id", "m".to_owned()), ("raw", "r".to_owned())];
+        Cell { keep, ..Cell::latest("shipped", UnixMillis::new(5).unwrap(), texts) }
     }
 
     #[test]
@@ -262,6 +284,16 @@ mod tests {
         let script = Script::new([refused("ConditionalCheckFailedException", item)]);
         assert_eq!(taken_in(&script, vec![cell(Keep::Latest)]).await.unwrap(), [Outcome::Duplicate]);
         assert_eq!(script.asked().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_a_report_carries_is_written_with_it_and_has_no_say() {
+        let script = Script::new([done()]);
+        let carrying = cell(Keep::Latest).carrying(vec![("body", AttributeValue::S("{}".to_owned()))]);
+        assert_eq!(taken_in(&script, vec![carrying]).await.unwrap(), [Outcome::Applied]);
+        let asked = &script.asked()[0].1;
+        assert!(asked["UpdateExpression"].as_str().unwrap().contains("body_shipped = :body_shipped"));
+        assert!(!asked["ConditionExpression"].as_str().unwrap().contains("body_shipped"));
     }
 
     #[tokio::test]

@@ -6,9 +6,11 @@ mod items;
 mod ledger;
 mod nonces;
 mod orders;
+mod sweeps;
 mod trades;
 
 pub use ledger::DynamoLedger;
 pub use nonces::DynamoNonces;
 pub use orders::DynamoOrders;
+pub use sweeps::DynamoSweeps;
 pub use trades::DynamoTrades;

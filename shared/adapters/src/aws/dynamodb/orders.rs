@@ -10,7 +10,7 @@ use domain::order::KnownOrder;
 use domain::{EventId, Link, OrderFacts, OrderId, OrderReport, Origin, Outcome, ReportedStatus, SourceName, TradeKey};
 
 use super::book;
-use super::cell::{Address, Cell, Item, Keep, take_in};
+use super::cell::{Address, Cell, Item, take_in};
 use super::items::{items, pages, query, text, time};
 use crate::error::PortError;
 use crate::ports::OrderStore;
@@ -57,12 +57,7 @@ pub(super) fn by(text: &str) -> Option<Origin> {
 }
 
 fn report_cell(report: &OrderReport) -> Cell {
-    Cell {
-        name: report.status.status().as_str().to_owned(),
-        keep: Keep::Earliest,
-        at: report.at,
-        texts: vec![("by", by_text(&report.by))],
-    }
+    Cell::earliest(report.status.status().as_str(), report.at, vec![("by", by_text(&report.by))])
 }
 
 /// Takes what an item holds into the facts. `None` when it does not read as we wrote it.
@@ -92,8 +87,7 @@ impl OrderStore for DynamoOrders {
 
     async fn link(&self, order: &OrderId, link: &Link) -> Result<Outcome, PortError> {
         let sk = format!("{TRADE_PREFIX}{}", link.trade);
-        let texts = vec![("by", by_text(&link.by))];
-        let cell = Cell { name: LINKED.to_owned(), keep: Keep::Earliest, at: link.at, texts };
+        let cell = Cell::earliest(LINKED, link.at, vec![("by", by_text(&link.by))]);
         let constants = [(TRADE, link.trade.to_string())];
         let outcomes = take_in(&self.client, LINK, self.address(order, &sk), vec![cell], &constants).await?;
         outcomes.first().copied().ok_or(PortError::unreadable(LINK))

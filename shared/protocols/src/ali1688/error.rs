@@ -1,0 +1,38 @@
+//! What a refusal of 1688 asks of us: a table, decided on the body, because refusals come with HTTP 200 as well.
+//!
+//! Source: open.1688.com, gateway errors; the codes that implementers have met. What is not listed is given up.
+
+use serde::Deserialize;
+
+use crate::answers::{Scalar, given};
+use crate::json;
+use crate::marketplace::{FlowControl, Refused};
+
+const CODES: [(&str, FlowControl); 4] = [
+    ("401", FlowControl::Reauthorise),
+    ("gw.QosAppFrequencyLimit", FlowControl::Retry),
+    ("gw.QosRequestLimit", FlowControl::Retry),
+    ("gw.SessionTimeout", FlowControl::Reauthorise),
+];
+
+/// The gateway's form, and the two of business errors.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    #[serde(rename = "error_code")]
+    gateway_code: Option<Scalar>,
+    error_code: Option<Scalar>,
+    success: Option<Scalar>,
+    code: Option<Scalar>,
+}
+
+/// The refusal in an answer, where it is one.
+pub fn refusal(text: &str) -> Option<Refused> {
+    let answer: Answer = json::object(text).ok()?;
+    let is_failure = given(answer.success.as_ref()) == Some("false");
+    let business = given(answer.error_code.as_ref()).or(given(answer.code.as_ref()).filter(|_| is_failure));
+    let unnamed = is_failure.then_some("unsuccessful");
+    let code = given(answer.gateway_code.as_ref()).or(business).or(unnamed)?;
+    let flow = CODES.iter().find(|(known, _)| *known == code).map_or(FlowControl::GiveUp, |(_, flow)| *flow);
+    Some(Refused { flow, code: json::loggable(code) })
+}
