@@ -2,7 +2,8 @@
 # rust-toolchain.toml), Python 3.11 or newer, and make; everything else is set up below this directory.
 #
 # Settings, from the environment: SAMPAN_PORT (4566), SAMPAN_SECRETS (infra/local/secrets.json),
-# SAMPAN_RATES_URL (the examples in infra/local/rates.xml), SAMPAN_PARAMETERS (NAME=VALUE,… of
+# SAMPAN_RATES_URL (the examples in infra/local/rates.xml), SAMPAN_1688_URL and SAMPAN_TAOBAO_URL
+# (simulated marketplaces, part of the stack), SAMPAN_SCHEDULES (on), SAMPAN_PARAMETERS (NAME=VALUE,… of
 # infra/template.yaml), SAMPAN_LOCAL_DIR (.local).
 
 SHELL := /bin/sh

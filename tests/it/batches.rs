@@ -8,7 +8,7 @@ use adapters::testing::{Fault, FaultPlan};
 use domain::{OrderId, UnixMillis};
 use lambda::deadline::{Deadline, MARGIN_MS};
 
-use crate::support::{NOW, Shop, batch};
+use crate::support::{NOW, Shop, batch, reading};
 
 /// A message that reports an order's status.
 fn of_order(order: &str, status: &str, at: i64) -> String {
@@ -113,11 +113,72 @@ async fn a_batch_costs_one_write_an_item_and_no_read() {
     ];
     assert_eq!(shop.write(batch(bodies)).await, Some(Vec::new()));
     assert_eq!(shop.plan.calls(), ["orders.report", "orders.report", "trades.report", "trades.ship"]);
-    let outcomes: Vec<_> =
-        shop.log.all().iter().map(|line| line.get("outcome").unwrap().as_str().unwrap().to_owned()).collect();
     let expected =
         ["applied", "applied", "duplicate", "applied", "applied", "applied", "stale", "applied", "stale", "applied"];
-    assert_eq!(outcomes, expected);
+    assert_eq!(outcomes(&shop), expected);
+}
+
+#[tokio::test]
+async fn ten_readings_of_one_trade_are_one_write_an_item_and_no_read() {
+    let shop = Shop::new();
+    let readings = (0..10).map(|number| reading(101, "waitbuyerreceive", NOW - 1_000 * number, NOW));
+    let bodies = readings.map(|event| protocols::cloudevents::write(&event).unwrap());
+    assert_eq!(shop.write(batch(bodies)).await, Some(Vec::new()));
+    assert_eq!(shop.plan.calls(), ["trades.report", "trades.ship", "trades.after_sale", "trades.detail"]);
+    assert_eq!(outcomes(&shop)[..2], ["applied", "stale"]);
+    let kept = &shop.trades.all()[&"1688#demo#101".parse().unwrap()];
+    assert_eq!(kept.detail.as_ref().unwrap().modified_at.get(), NOW);
+    assert_eq!((kept.packages.len(), kept.after_sales.len(), kept.statuses.reports().count()), (1, 1, 1));
+}
+
+fn outcomes(shop: &Shop) -> Vec<String> {
+    shop.log.all().iter().map(|line| line.get("outcome").unwrap().as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_reading_comes_again_when_any_of_its_writes_failed() {
+    let read = || protocols::cloudevents::write(&reading(101, "waitbuyerreceive", NOW, NOW)).unwrap();
+    for subset in 0_usize..16 {
+        let failing = (0..4).filter(|call| subset >> call & 1 == 1).map(|call| (call, Fault::DoneButTimedOut));
+        let shop = Shop::under(FaultPlan::at(failing));
+        let bodies = [read(), of_order("o1", "arrived", NOW)];
+        // The order's write is the first call.
+        let named: Vec<String> = if subset >> 1 == 0 { Vec::new() } else { vec!["m0".to_owned()] };
+        let expected = if subset & 1 == 1 { named.into_iter().chain(["m1".to_owned()]).collect() } else { named };
+        assert_eq!(shop.write(batch(bodies)).await, Some(expected), "subset {subset:#b}");
+        assert_eq!(shop.plan.calls().len(), 5);
+    }
+}
+
+#[tokio::test]
+async fn a_reading_whose_writes_the_deadline_cut_off_comes_again_whole() {
+    let shop = Shop::new();
+    // Looks at 0, 100, … ms; work may begin until 250 ms: three writes of four.
+    let clock = Stepping { now: AtomicI64::new(NOW), step_ms: 100 };
+    let deadline = Deadline::from_lambda(u64::try_from(NOW + 250 + MARGIN_MS).unwrap());
+    let bodies = [protocols::cloudevents::write(&reading(101, "waitbuyerreceive", NOW, NOW)).unwrap()];
+    let (orders, trades) = (&shop.orders, &shop.trades);
+    let answer =
+        status_writer::handler::handle(batch(bodies), deadline, orders, trades, &shop.quarantine, &clock, &shop.log);
+    let failed = answer.await.unwrap().batch_item_failures;
+    assert_eq!(failed.iter().map(|failure| failure.item_identifier.as_str()).collect::<Vec<_>>(), ["m0"]);
+    assert_eq!(outcomes(&shop), ["handed_back"]);
+}
+
+#[tokio::test]
+async fn a_reading_is_what_the_best_of_its_parts_is_and_an_unknown_word_is_counted() {
+    let shop = Shop::new();
+    let early = reading(101, "waitbuyerreceive", NOW - 5_000, NOW);
+    let late = reading(101, "a word of tomorrow", NOW, NOW);
+    for event in [&late, &late, &early, &early] {
+        let body = protocols::cloudevents::write(event).unwrap();
+        assert_eq!(shop.write(batch([body])).await, Some(Vec::new()));
+    }
+    // Of the early one only the status is new: another word, which has a place of its own.
+    assert_eq!(outcomes(&shop), ["applied", "duplicate", "applied", "duplicate"]);
+    let counted: Vec<usize> = shop.log.all().iter().map(|line| line.metrics().len()).collect();
+    assert_eq!(counted, [1, 1, 0, 0]);
+    assert_eq!(shop.log.all()[0].get("unrecognised_status"), Some(&1.into()));
 }
 
 /// A clock that moves on by a step at every look.

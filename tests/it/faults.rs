@@ -8,10 +8,10 @@ use adapters::testing::{Fault, FaultPlan, Faulty};
 use lambda::deadline::{Deadline, MARGIN_MS};
 use lambda::http::Request;
 
-use crate::support::{NOW, Shop, batch, client, push, scanner, status_event, status_push, warehouse};
+use crate::support::{NOW, Shop, batch, client, push, reading, scanner, status_event, status_push, warehouse};
 
 /// Points that the battery covers at least: calls of an undisturbed run times ways to fail.
-const POINTS_MIN: usize = 80;
+const POINTS_MIN: usize = 130;
 
 /// Two ways to fail in one life.
 const PAIRED: [(Fault, Fault); 3] = [
@@ -21,7 +21,7 @@ const PAIRED: [(Fault, Fault); 3] = [
 ];
 
 /// Pairs that the battery covers at least.
-const PAIRS_MIN: usize = 408;
+const PAIRS_MIN: usize = 1_053;
 
 /// Tries that a sender makes. One fault costs one try.
 const TRIES_MAX: usize = 4;
@@ -43,6 +43,16 @@ fn deliveries() -> Vec<Request> {
         scanner(&format!(r#"{{"order_id":"A-2","new_status":"shipped","timestamp":{}}}"#, NOW / 1_000)),
         push(&status_push(101, "waitsellersend", NOW - 8_000, 2)),
     ]
+}
+
+/// The messages of two sweeps: one of a trade that was pushed, and a later one of it and of another.
+fn readings() -> Vec<String> {
+    let readings = [
+        reading(101, "waitsellersend", NOW - 8_000, NOW),
+        reading(101, "waitbuyerreceive", NOW - 3_000, NOW),
+        reading(103, "a word of tomorrow", NOW - 3_000, NOW),
+    ];
+    readings.iter().map(|event| protocols::cloudevents::write(event).unwrap()).collect()
 }
 
 /// Messages that other programs put on the queue.
@@ -80,6 +90,7 @@ async fn live_through(plan: FaultPlan) -> Shop {
     }
     let events = shop.events.all();
     let mut waiting: Vec<String> = events.iter().map(|event| protocols::cloudevents::write(event).unwrap()).collect();
+    waiting.extend(readings());
     waiting.extend(STRAYS.map(str::to_owned));
     for message in waiting.chunks(10) {
         let mut left = message.to_vec();
@@ -112,11 +123,20 @@ fn assert_same(shop: &Shop, undisturbed: &Shop, point: &str) {
 #[tokio::test]
 async fn every_port_call_faulted_in_every_way_and_redelivered_ends_in_the_undisturbed_state() {
     let undisturbed = live_through(FaultPlan::none()).await;
-    assert_eq!((undisturbed.orders.all().len(), undisturbed.trades.all().len()), (2, 2));
+    assert_eq!((undisturbed.orders.all().len(), undisturbed.trades.all().len()), (2, 3));
     assert_eq!(set_aside(&undisturbed).len(), STRAYS.len());
     let calls = undisturbed.plan.calls();
     let verbs: BTreeSet<_> = calls.iter().copied().collect();
-    let expected = ["events.send", "orders.report", "quarantine.put", "secrets.read", "trades.report", "trades.ship"];
+    let expected = [
+        "events.send",
+        "orders.report",
+        "quarantine.put",
+        "secrets.read",
+        "trades.after_sale",
+        "trades.detail",
+        "trades.report",
+        "trades.ship",
+    ];
     assert_eq!(verbs.into_iter().collect::<Vec<_>>(), expected);
     let mut points = 0;
     for (position, verb) in calls.iter().enumerate() {

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use adapters::ports::OrderStore;
 use domain::event::TradeFact;
 use domain::{
-    Carrier, Event, EventId, Link, LogisticsId, MessageId, OrderChange, OrderFacts, OrderId, OrderKnowledge,
-    OrderReport, OrderView, Origin, Package, RawStatus, ReportedStatus, SourceName, Trace, TraceStatus, TradeChange,
-    TradeFacts, TradeKey, TradeReport, TradeStatus, TradeStatuses, UnixMillis, Waybill, WaybillReport, view,
+    AfterSale, AfterSaleId, AfterSaleState, Carrier, Claim, Currency, Event, EventId, Journey, Link, ListingDigest,
+    LogisticsId, MessageId, Money, OrderChange, OrderFacts, OrderId, OrderKnowledge, OrderReport, OrderView, Origin,
+    Package, RawDetail, RawStatus, ReportedStatus, Snapshot, SourceName, StateReport, Trace, TraceStatus, TradeChange,
+    TradeContent, TradeDetail, TradeFacts, TradeKey, TradeReport, TradeStatus, TradeStatuses, UnixMillis, Waybill,
+    WaybillReport, view,
 };
 use proptest::prelude::*;
+use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::support::{Shop, batch, rounds, seed};
@@ -54,16 +57,63 @@ fn traded(number: u8, status: TradeStatus, time: i64, id: u8, raw: u8) -> Step {
     of_trade(number, TradeFact::Status(report))
 }
 
-fn shipped(number: u8, time: i64, id: u8, waybill: Option<u8>, trace: Option<u8>) -> Step {
+/// What is told of the consignment `LP1`: its waybill, its trace, when it left.
+fn package(time: i64, id: u8, waybill: Option<u8>, trace: Option<u8>, left: Option<u8>) -> Package {
     let id = MessageId::new(id.to_string()).unwrap();
-    let waybill = waybill.map(|number| WaybillReport {
-        at: at(time),
-        id: id.clone(),
-        carrier: Carrier::new("ZTO").unwrap(),
-        number: Waybill::new(number.to_string()).unwrap(),
-    });
-    let trace = trace.map(|status| Trace { at: at(time), id, status: TraceStatus::new(format!("T{status}")).unwrap() });
-    of_trade(number, TradeFact::Shipping(LogisticsId::new("LP1").unwrap(), Package { waybill, trace, journey: None }))
+    Package {
+        waybill: waybill.map(|number| WaybillReport {
+            at: at(time),
+            id: id.clone(),
+            carrier: Carrier::new("ZTO").unwrap(),
+            number: Waybill::new(number.to_string()).unwrap(),
+        }),
+        trace: trace.map(|status| {
+            let status = TraceStatus::new(format!("T{status}")).unwrap();
+            Trace { at: at(time), id: id.clone(), status }
+        }),
+        journey: left.map(|left| Journey { at: at(time), id, shipped_at: Some(at(left.into())), signed_at: None }),
+    }
+}
+
+fn shipped(number: u8, package: Package) -> Step {
+    of_trade(number, TradeFact::Shipping(LogisticsId::new("LP1").unwrap(), package))
+}
+
+/// What is told of the refund case `TQ1`: where it stands, and how much is asked back.
+fn case(time: i64, id: u8, state: Option<AfterSaleState>, minor: Option<u8>) -> AfterSale {
+    let id = MessageId::new(id.to_string()).unwrap();
+    let yuan = |minor: u8| Money::new(minor.into(), Currency::from_code("CNY").unwrap()).ok();
+    AfterSale {
+        state: state.map(|state| {
+            let raw = RawStatus::new(state.as_str()).unwrap();
+            StateReport { at: at(time), id: id.clone(), state, raw }
+        }),
+        claim: minor.map(|minor| Claim { at: at(time), id, line: None, money: yuan(minor) }),
+    }
+}
+
+fn asked_back(number: u8, case: AfterSale) -> Step {
+    of_trade(number, TradeFact::AfterSale(AfterSaleId::new("TQ1").unwrap(), case))
+}
+
+/// All of a trade, as it was read at a time. What it is made of follows from its times and its id, as at a marketplace.
+fn swept(number: u8, (time, seen): (i64, i64), id: u8, status: TradeStatus, state: AfterSaleState) -> Step {
+    let of = format!("{time}-{seen}-{id}");
+    let id_text = MessageId::new(id.to_string()).unwrap();
+    let snapshot = Snapshot {
+        report: TradeReport { status, at: at(time), id: id_text.clone(), raw: RawStatus::new("swept").unwrap() },
+        packages: vec![(LogisticsId::new("LP1").unwrap(), package(time, id, Some(id), None, Some(id)))],
+        after_sales: vec![(AfterSaleId::new("TQ1").unwrap(), case(time, id, Some(state), Some(id)))],
+        detail: TradeDetail {
+            modified_at: at(time),
+            seen_at: at(seen),
+            id: id_text,
+            listed: ListingDigest::new(of.clone()).unwrap(),
+            content: TradeContent { created_at: Some(at(seen)), ..TradeContent::default() },
+            raw: RawDetail::Inline(of.into_bytes()),
+        },
+    };
+    of_trade(number, TradeFact::Snapshot(Box::new(snapshot)))
 }
 
 fn linked(number: u8, time: i64, id: u8) -> Step {
@@ -146,24 +196,41 @@ fn all_5_040_orders_of_seven_events_end_in_the_same_items_and_view() {
     assert_eq!(orders, 5_040);
 }
 
+fn any_status() -> impl Strategy<Value = TradeStatus> {
+    select(&TradeStatus::ALL[..])
+}
+
+/// One, two or three of three things.
+fn any_of_three<T: std::fmt::Debug + Clone>(
+    one: impl Strategy<Value = T> + Clone,
+) -> impl Strategy<Value = (Option<T>, Option<T>, Option<T>)> {
+    (one.clone(), one.clone(), one, 1_u8..8).prop_map(|(first, second, third, which)| {
+        let of = |bit: u8, thing: T| Some(thing).filter(|_| which & bit != 0);
+        (of(1, first), of(2, second), of(4, third))
+    })
+}
+
 /// A step of a random history. Few times, ids and trades, so that ties and repetitions are common.
 fn any_step() -> impl Strategy<Value = Step> {
     let few = 0_u8..3;
     let time = 0_i64..4;
     prop_oneof![
-        (proptest::sample::select(&ReportedStatus::ALL[..]), time.clone(), few.clone(), few.clone())
+        (select(&ReportedStatus::ALL[..]), time.clone(), few.clone(), few.clone())
             .prop_map(|(status, time, source, id)| reported(status, time, source, id)),
-        (few.clone(), proptest::sample::select(&TradeStatus::ALL[..]), time.clone(), few.clone(), few.clone())
+        (few.clone(), any_status(), time.clone(), few.clone(), few.clone())
             .prop_map(|(number, status, time, id, raw)| traded(number, status, time, id, raw)),
-        (few.clone(), time.clone(), few.clone(), few.clone(), proptest::option::of(few.clone()))
-            .prop_map(|(number, time, id, waybill, trace)| shipped(number, time, id, Some(waybill), trace)),
-        (few.clone(), time.clone(), few.clone(), few.clone()).prop_map(|(number, time, id, trace)| shipped(
-            number,
-            time,
-            id,
-            None,
-            Some(trace)
-        )),
+        (few.clone(), time.clone(), few.clone(), any_of_three(few.clone())).prop_map(|(number, time, id, facts)| {
+            let (waybill, trace, left) = facts;
+            shipped(number, package(time, id, waybill, trace, left))
+        }),
+        (few.clone(), time.clone(), few.clone(), select(&AfterSaleState::ALL[..]), any_of_three(few.clone())).prop_map(
+            |(number, time, id, state, (has_state, minor, _))| {
+                let state = Some(state).filter(|_| has_state.is_some() || minor.is_none());
+                asked_back(number, case(time, id, state, minor))
+            }
+        ),
+        (few.clone(), (time.clone(), time.clone()), few.clone(), any_status(), select(&AfterSaleState::ALL[..]))
+            .prop_map(|(number, times, id, status, state)| swept(number, times, id, status, state)),
         (few.clone(), time, few).prop_map(|(number, time, id)| linked(number, time, id)),
     ]
 }

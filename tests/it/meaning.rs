@@ -31,6 +31,13 @@ async fn a_push_that_says_something_of_an_order_is_kept_or_refused() {
         ),
         (tracing(json!({"logisticsId": "L", "cpCode": "ZTO", "orderLogsItems": orders})), 400, 0),
         (tracing(json!({"logisticsId": "L", "orderLogsItems": orders})), 400, 0),
+        // A refund is a case of its order, and has an id or none.
+        (with_data("ANY", &json!({"orderId": 1, "currentStatus": "refundsuccess", "refundId": "TQ1"})), 200, 1),
+        (with_data("ANY", &json!({"orderId": 1, "currentStatus": "refundsuccess", "refundId": 12})), 200, 1),
+        (with_data("ANY", &json!({"orderId": 1, "currentStatus": "refundsuccess", "refundId": ""})), 200, 1),
+        (with_data("ANY", &json!({"orderId": 1, "currentStatus": "refundsuccess", "refundId": null})), 200, 1),
+        (with_data("ANY", &json!({"orderId": 1, "currentStatus": "refundsuccess", "refundId": "a b"})), 400, 0),
+        (with_data("ANY", &json!({"orderId": 1, "currentStatus": "refundsuccess", "refundId": ["TQ1"]})), 400, 0),
         // A list is no object, and no list is one.
         (tracing(json!(["L", null, null, "SIGN", [[101]]])), 400, 0),
         (with_data("ANY", &json!({"batchPay": [["101", "successed"]]})), 400, 0),
@@ -110,6 +117,32 @@ async fn a_failed_payment_run_does_not_unmake_a_purchase() {
     let trade = &shop.trades.all()[&"1688#demo#101".parse().unwrap()];
     assert!(trade.statuses.bought().is_some());
     assert_eq!(trade.statuses.current().map(|report| report.raw.as_str()), Some("ACCOUNT_FROZEN"));
+}
+
+#[tokio::test]
+async fn a_push_of_a_refund_case_says_where_the_case_stands_and_not_the_trade() {
+    const REFUND: &str = "ORDER_BUYER_VIEW_ORDER_REFUND_AFTER_SALES";
+    for (kind, word, refund_id, case, trade) in [
+        (REFUND, "waitbuyersend", Some("TQ1"), Some("awaiting_return"), None),
+        ("ORDER_NEW_TYPE", "refundsuccess", Some("TQ1"), Some("refunded"), None),
+        (REFUND, "a word of tomorrow", Some("TQ1"), Some("unrecognised"), None),
+        // What a refund is called is never what the trade is called.
+        (REFUND, "cancel", Some("TQ1"), Some("unrecognised"), None),
+        // An order's own word is the order's, whatever else the push names.
+        ("ORDER_BUYER_VIEW_ORDER_PAY", "waitsellersend", Some("TQ1"), None, Some("awaiting_shipment")),
+        (REFUND, "refundsuccess", None, None, Some("unrecognised")),
+    ] {
+        let shop = Shop::new();
+        let data = json!({"orderId": 101, "currentStatus": word, "refundId": refund_id});
+        let answer = shop.deliver(push(&with_data(kind, &data).to_string())).await.unwrap();
+        assert_eq!(answer.status_code, 200);
+        let messages = shop.events.all().into_iter().map(|event| protocols::cloudevents::write(&event).unwrap());
+        assert_eq!(shop.write(batch(messages)).await, Some(Vec::new()));
+        let kept = &shop.trades.all()[&"1688#demo#101".parse().unwrap()];
+        let said = kept.after_sales.values().next().and_then(|case| case.state.as_ref());
+        assert_eq!(said.map(|said| (said.state.as_str(), said.raw.as_str())), case.map(|case| (case, word)), "{kind}");
+        assert_eq!(kept.statuses.current().map(|report| report.status.as_str()), trade, "{kind} {word}");
+    }
 }
 
 #[tokio::test]

@@ -142,8 +142,7 @@ async fn peak(orders: u64) -> usize {
     let deadline = Deadline::from_lambda(u64::try_from(clock.now().get()).unwrap() + 3_600_000);
     let answer = handle(
         request,
-        deadline,
-        settings,
+        (deadline, settings),
         &market,
         (&Sink, &Sink),
         (&Sink, &Sink),

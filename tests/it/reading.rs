@@ -3,7 +3,7 @@
 use domain::UnixMillis;
 use serde_json::{Value, json};
 
-use crate::support::{NOW, Shop, batch, client, push, status_event, status_push, warehouse};
+use crate::support::{NOW, Shop, batch, client, push, reading, status_event, status_push, warehouse};
 
 impl Shop {
     /// Lets the queue hand everything to the writer.
@@ -81,9 +81,40 @@ async fn a_trade_is_read_with_its_shipping_and_the_orders_that_it_is_for() {
                 "marketplace": "1688", "shop": "demo", "trade_id": "101", "status": "shipped",
                 "raw_status": "waitbuyerreceive", "modified_at": rfc3339(NOW), "order_ids": ["A-1"],
                 "shipping": [{"logistics_id": "LP1", "carrier": "ZTO", "waybill": "753", "trace_status": "SIGN",
-                              "modified_at": rfc3339(NOW)}]
+                              "modified_at": rfc3339(NOW), "shipped_at": null, "signed_at": null}],
+                "after_sales": [], "detail": null
             })
         )
+    );
+}
+
+#[tokio::test]
+async fn a_trade_that_a_sweep_brought_is_read_with_all_of_it_but_the_raw_answer() {
+    let shop = Shop::new();
+    let message = protocols::cloudevents::write(&reading(101, "waitbuyerreceive", NOW - 5_000, NOW)).unwrap();
+    assert_eq!(shop.write(batch([message])).await, Some(Vec::new()));
+    let (status, trade) = shop.answered(client("GET", "/trades/1688/demo/101", "n1", NOW, "")).await;
+    // A report of a whole second counts for all of it.
+    let (at, reported) = (rfc3339(NOW - 5_000), rfc3339(NOW - 4_001));
+    let yuan = |minor: i64| json!({"amount_minor": minor, "currency": "CNY"});
+    assert_eq!(status, 200);
+    assert_eq!(
+        trade["shipping"],
+        json!([{"logistics_id": "LP1", "carrier": "ZTO", "waybill": "753", "trace_status": null,
+                "modified_at": reported, "shipped_at": at, "signed_at": null}])
+    );
+    assert_eq!(
+        trade["after_sales"],
+        json!([{"id": "TQ1", "state": "requested", "raw_state": "waitselleragree", "line": "1", "amount_minor": 500,
+                "currency": "CNY", "modified_at": reported}])
+    );
+    assert_eq!(
+        trade["detail"],
+        json!({"modified_at": at, "created_at": rfc3339(NOW - 6_000), "shipped_at": null, "signed_at": null,
+               "finished_at": null,
+               "payment": {"total": null, "postage": null, "received": null, "payment_id": null, "paid_at": null},
+               "lines": [{"id": "1", "product": null, "sku": null, "name": "\u{4e1d}\u{5dfe}", "quantity": "2.5",
+                          "unit_price": null, "amount": yuan(1_000), "picture": null, "status": null}]})
     );
 }
 

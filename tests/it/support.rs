@@ -9,12 +9,17 @@ use adapters::testing::{
     MemoryQuarantine, MemoryRates, MemorySecrets, MemoryTrades,
 };
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
-use domain::{Currency, PaymentEvent, ReferenceRates, UnixMillis};
+use domain::{
+    AfterSaleId, AfterSaleState, Carrier, Currency, Event, LineId, ListingDigest, LogisticsId, Marketplace, Money,
+    PaymentEvent, ProductName, RawDetail, RawStatus, ReferenceRates, ShopId, TradeContent, TradeId, TradeLine,
+    UnixMillis, Waybill,
+};
 use lambda::deadline::Deadline;
 use lambda::http::{Request, Response};
 use lambda::log::MemoryLog;
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
+use protocols::marketplace::{Answer, Told, ToldCase, ToldPackage};
 use secrecy::SecretString;
 use simulators::gateway::{CallbackRequest, Keys};
 
@@ -37,7 +42,8 @@ pub fn secret(text: &str) -> SecretString {
 pub fn secrets() -> Secrets {
     Secrets::from_json(
         &serde_json::json!({
-            "marketplaces": {"1688": {"demo": {"app_key": "1", "app_secrets": [APP_SECRET]}}},
+            "marketplaces": {"1688": {"demo": {"app_key": "1", "app_secrets": [APP_SECRET],
+                                               "access_token": "token", "member_id": "b2b-665170100"}}},
             "sources": {"warehouse": {"scheme": "standard-webhooks", "secrets": [WAREHOUSE_SECRET]},
                         "scanner": {"scheme": "hmac-sha256", "secrets": [SCANNER_SECRET]}},
             "gateways": serde_json::from_str::<serde_json::Value>(simulators::gateway::SECTION).unwrap(),
@@ -203,6 +209,53 @@ pub fn status_push(trade: u64, word: &str, at: i64, id: u64) -> String {
         "data": {"orderId": trade, "currentStatus": word, "msgSendTime": "2018-05-30 19:34:27"}
     })
     .to_string()
+}
+
+/// What a sweep read of a trade of the shop `demo` at `seen_at`: it stood so at `at`, one consignment had left, half of
+/// its one line was asked back.
+pub fn reading(trade: u64, word: &str, at: i64, seen_at: i64) -> Event {
+    let time = |millis| UnixMillis::new(millis).unwrap();
+    let yuan = |minor| Money::new(minor, Currency::from_code("CNY").unwrap()).ok();
+    let account = secrets().account(Marketplace::Alibaba1688, &ShopId::new("demo").unwrap()).unwrap();
+    let line = LineId::new("1").unwrap();
+    let told = Told {
+        trade_id: TradeId::new(trade.to_string()).unwrap(),
+        modified_at: time(at),
+        status: protocols::ali1688::status::of_word(word),
+        raw_status: RawStatus::new(word).unwrap(),
+        content: TradeContent {
+            created_at: Some(time(at - 1_000)),
+            lines: vec![TradeLine {
+                id: line.clone(),
+                product: None,
+                sku: None,
+                name: ProductName::new("\u{4e1d}\u{5dfe}").ok(),
+                quantity: domain::money::decimal("2.5").ok(),
+                unit_price: None,
+                amount: yuan(1_000),
+                picture: None,
+                status: None,
+            }],
+            ..TradeContent::default()
+        },
+        packages: vec![ToldPackage {
+            id: LogisticsId::new("LP1").unwrap(),
+            waybill: Some((Carrier::new("ZTO").unwrap(), Waybill::new("753").unwrap())),
+            shipped_at: Some(time(at)),
+            signed_at: None,
+        }],
+        cases: vec![ToldCase {
+            id: AfterSaleId::new("TQ1").unwrap(),
+            state: AfterSaleState::Requested,
+            raw: RawStatus::new("waitselleragree").unwrap(),
+            line: Some(line),
+            money: yuan(500),
+        }],
+        json: "{}".to_owned(),
+    };
+    let owned = Answer::new(told, [account.owner().to_owned()]).belonging_to(&account).unwrap();
+    let (listed, raw) = (ListingDigest::new(at.to_string()).unwrap(), RawDetail::Inline(adapters::gzip::pack("{}")));
+    owned.event(&account, listed, time(seen_at), raw).unwrap().event().clone()
 }
 
 /// An event that the warehouse signed at `now`.

@@ -181,8 +181,7 @@ impl World {
         let settings = Settings { shops_at_once: 4, limits: self.limits };
         let invocation = handle(
             request,
-            deadline,
-            settings,
+            (deadline, settings),
             &market,
             (&book, &raw),
             (&book, &quarantine),

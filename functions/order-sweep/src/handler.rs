@@ -27,8 +27,7 @@ pub struct Settings {
 /// secrets cannot be read: then no shop is known.
 pub async fn handle(
     request: Request,
-    deadline: Deadline,
-    settings: Settings,
+    (deadline, settings): (Deadline, Settings),
     market: &impl Marketplace,
     trades: (&impl TradeDetails, &impl RawDetails),
     sinks: (&impl EventQueue, &impl Quarantine),

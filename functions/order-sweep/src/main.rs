@@ -30,7 +30,7 @@ async fn main() -> anyhow::Result<()> {
     let (state, told) = ((&sweeps, &secrets, &cache), (&SystemClock, &log));
     let serve = service_fn(|event: LambdaEvent<Request>| async move {
         let deadline = Deadline::from_lambda(event.context.deadline);
-        handle(event.payload, deadline, settings, market, trades, sinks, state, told)
+        handle(event.payload, (deadline, settings), market, trades, sinks, state, told)
             .await
             .map_err(|error| lambda_runtime::Error::from(error.chain()))
     });

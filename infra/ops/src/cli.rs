@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::stack::{Choice, Session};
 use crate::table::step;
-use crate::{demo, ledger, local, orders, queues, send};
+use crate::{backfill, demo, ledger, local, orders, queues, send, simulate, sweep, trades, watermark};
 
 /// The exit code of a command that a signal ended: 128 and the number of SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -29,21 +29,33 @@ enum Command {
     #[command(subcommand)]
     Local(LocalCommand),
     /// Sign and post a sample, a gateway's callback, or a file of deliveries
-    Send(send::Arguments),
+    Send(Box<send::Arguments>),
     /// Orders
     #[command(subcommand)]
     Order(orders::OrderCommand),
     /// Trades
     #[command(subcommand)]
-    Trade(orders::TradeCommand),
+    Trade(trades::TradeCommand),
     /// What gateways reported of money that moved
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
+    /// Ask marketplaces now for what changed
+    Sweep(sweep::SweepArguments),
+    /// Read the orders of the past; stopped and started again it goes on where it was
+    Backfill(backfill::Arguments),
+    /// Compare a day's orders at a marketplace with ours, and queue what differs
+    Audit(sweep::AuditArguments),
+    /// How far sweeps are
+    #[command(subcommand)]
+    Watermark(watermark::WatermarkCommand),
     /// Messages that could not become facts
     #[command(subcommand)]
     Quarantine(queues::QuarantineCommand),
     /// Put events of the dead-letter queue back on the events queue
     Redrive(queues::RedriveArguments),
+    /// What is not ours, played on this machine
+    #[command(subcommand)]
+    Simulate(simulate::SimulateCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -51,7 +63,7 @@ enum LocalCommand {
     /// Start it, or bring a running one to the code, template, parameters and secrets of now
     Up {
         #[command(flatten)]
-        options: local::Options,
+        options: Box<local::Options>,
         /// Then show the main job on it
         #[arg(long)]
         demo: bool,
@@ -91,12 +103,17 @@ impl Cli {
         let choice = self.choice;
         match self.command {
             Command::Local(command) => command.run(&choice).await,
-            Command::Send(arguments) => send::run(&Session::open(&choice).await?, arguments).await,
+            Command::Send(arguments) => send::run(&Session::open(&choice).await?, *arguments).await,
             Command::Order(command) => orders::order(&Session::open(&choice).await?, command).await,
-            Command::Trade(command) => orders::trade(&Session::open(&choice).await?, command).await,
+            Command::Trade(command) => trades::run(&Session::open(&choice).await?, command).await,
             Command::Ledger(command) => ledger::run(&Session::open(&choice).await?, command).await,
             Command::Quarantine(command) => queues::quarantine(&Session::open(&choice).await?, command).await,
             Command::Redrive(arguments) => queues::redrive(&Session::open(&choice).await?, arguments).await,
+            Command::Sweep(arguments) => sweep::run(&Session::open(&choice).await?, arguments).await,
+            Command::Backfill(arguments) => backfill::run(&Session::open(&choice).await?, arguments).await,
+            Command::Audit(arguments) => sweep::audit(&Session::open(&choice).await?, arguments).await,
+            Command::Watermark(command) => watermark::run(&Session::open(&choice).await?, command).await,
+            Command::Simulate(command) => simulate::run(command).await,
         }
     }
 }
@@ -106,14 +123,18 @@ impl LocalCommand {
         let directory = choice.local_dir.clone();
         match self {
             Self::Up { options, demo, arguments } => {
-                let running = local::up(&local::Options { directory, ..options }).await?;
+                let running = local::up(&local::Options { directory, ..*options }).await?;
                 if demo {
-                    demo::run(&Session::local(running.stack.clone())?, arguments).await?;
+                    let simulated = local::simulated_url(&choice.local_dir)?;
+                    demo::run(&Session::local(running.stack.clone())?, simulated.as_deref(), arguments).await?;
                 }
                 running.keep();
                 Ok(())
             }
-            Self::Demo(arguments) => demo::run(&Session::open_local(choice)?, arguments).await,
+            Self::Demo(arguments) => {
+                let simulated = local::simulated_url(&directory)?;
+                demo::run(&Session::open_local(choice)?, simulated.as_deref(), arguments).await
+            }
             Self::Down => {
                 let stopped = local::down(&directory).await?;
                 step("Emulator", if stopped { "stopped" } else { "was not running" });

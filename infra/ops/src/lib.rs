@@ -5,7 +5,9 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command prints its answers")]
 
+pub mod backfill;
 pub mod cli;
+mod days;
 pub mod delivery;
 pub mod demo;
 pub mod http;
@@ -16,5 +18,9 @@ pub mod orders;
 pub mod queues;
 pub mod samples;
 pub mod send;
+pub mod simulate;
 pub mod stack;
+pub mod sweep;
 mod table;
+pub mod trades;
+pub mod watermark;

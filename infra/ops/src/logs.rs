@@ -25,7 +25,7 @@ pub struct LogLine {
 /// All lines of a function since a moment.
 pub async fn lines(session: &Session, folder: &str, since: UnixMillis) -> anyhow::Result<Vec<String>> {
     let client = aws_sdk_cloudwatchlogs::Client::new(&session.config);
-    let function = session.stack.functions.get(folder).with_context(|| format!("the stack has no {folder}"))?;
+    let function = session.stack.function(folder)?;
     let mut pages = client
         .filter_log_events()
         .log_group_name(format!("/aws/lambda/{function}"))

@@ -1,4 +1,4 @@
-//! `sampan order` and `sampan trade`: what is known of orders and trades, read from their facts.
+//! `sampan order`: what is known of orders, read from their facts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,13 +6,11 @@ use adapters::ports::{Ledger, OrderStore, TradeStore, read_order};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use comfy_table::Table;
-use domain::{
-    Money, OrderId, OrderKnowledge, OrderStatus, OrderView, PaymentFacts, TradeFacts, TradeKey, UnixMillis, view,
-};
+use domain::{Money, OrderId, OrderKnowledge, OrderStatus, OrderView, PaymentFacts, TradeKey, UnixMillis, view};
 use protocols::orders_api;
 
 use crate::stack::Session;
-use crate::table::{heading, ruled_table, table};
+use crate::table::ruled_table;
 
 /// Items of the orders table that a list reads at most; an order has a handful.
 const LIST_ITEMS_MAX: usize = 50_000;
@@ -44,23 +42,6 @@ pub struct ListArguments {
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
-}
-
-/// What to do with trades.
-#[derive(Debug, Subcommand)]
-pub enum TradeCommand {
-    /// Show one trade: status, reports, shipping, orders
-    Show {
-        /// The marketplace: 1688 or taobao
-        marketplace: String,
-        /// The shop there
-        shop: String,
-        /// The marketplace's id of the trade
-        trade_id: String,
-        /// Print what `GET /trades/…` answers
-        #[arg(long)]
-        json: bool,
-    },
 }
 
 /// Shows or lists orders.
@@ -192,53 +173,4 @@ fn lines(texts: impl Iterator<Item = String>) -> String {
 fn short(at: UnixMillis) -> String {
     let text = at.to_rfc3339();
     text.get(5..16).map_or(text.clone(), |short| short.replace('T', " "))
-}
-
-/// Shows a trade.
-pub async fn trade(session: &Session, command: TradeCommand) -> anyhow::Result<()> {
-    let TradeCommand::Show { marketplace, shop, trade_id, json } = command;
-    let key = orders_api::trade_key(&marketplace, shop, trade_id)?;
-    let facts = session.trades()?.read(&key).await?;
-    let orders = session.orders()?.orders_of(&key).await?;
-    if facts.is_empty() && orders.is_empty() {
-        bail!("there is no trade {key}");
-    }
-    if json {
-        println!("{}", serde_json::to_string_pretty(&orders_api::trade_detail(key, &facts, orders))?);
-        return Ok(());
-    }
-    print_trade(&key, &facts, &orders);
-    Ok(())
-}
-
-fn print_trade(key: &TradeKey, facts: &TradeFacts, orders: &[OrderId]) {
-    let status = facts.statuses.current().map_or("nothing reported", |report| report.status.as_str());
-    let orders = orders.iter().map(OrderId::as_str).collect::<Vec<_>>().join(", ");
-    println!("trade {key}: {status}; linked from: {}", if orders.is_empty() { "no order" } else { &orders });
-    heading("Reports, the latest of each status");
-    let mut reports = table(["status", "in the marketplace's words", "at", "message"]);
-    for report in facts.statuses.reports() {
-        let cells = [report.raw.to_string(), report.at.to_rfc3339(), report.id.to_string()];
-        reports.add_row([report.status.as_str()].into_iter().map(str::to_owned).chain(cells));
-    }
-    println!("{reports}");
-    if facts.packages.is_empty() {
-        return;
-    }
-    heading("Shipping");
-    let mut packages = table(["consignment", "carrier", "waybill", "trace", "at"]);
-    for (id, package) in &facts.packages {
-        let waybill = package.waybill.as_ref();
-        let trace = package.trace.as_ref();
-        let at = waybill.map(|waybill| waybill.at).max(trace.map(|trace| trace.at));
-        let text = |text: Option<String>| text.unwrap_or_default();
-        packages.add_row([
-            id.to_string(),
-            text(waybill.map(|waybill| waybill.carrier.to_string())),
-            text(waybill.map(|waybill| waybill.number.to_string())),
-            text(trace.map(|trace| trace.status.to_string())),
-            text(at.map(UnixMillis::to_rfc3339)),
-        ]);
-    }
-    println!("{packages}");
 }

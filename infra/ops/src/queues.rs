@@ -249,7 +249,7 @@ async fn move_all(session: &Session, from: &str, limit: Option<usize>, name: &'s
 /// About how many messages a queue has. On AWS the counts may be a minute old.
 /// Source: SQS GetQueueAttributes, ApproximateNumberOfMessages and ApproximateNumberOfMessagesNotVisible.
 #[derive(Debug, Clone, Copy)]
-struct Depth {
+pub(crate) struct Depth {
     /// Those that it can hand out.
     visible: usize,
     /// Those that somebody received and neither deleted nor handed back.
@@ -257,12 +257,13 @@ struct Depth {
 }
 
 impl Depth {
-    fn total(self) -> usize {
+    /// All of them.
+    pub(crate) fn total(self) -> usize {
         self.visible.saturating_add(self.held)
     }
 }
 
-async fn depth(client: &Client, queue: &str) -> anyhow::Result<Depth> {
+pub(crate) async fn depth(client: &Client, queue: &str) -> anyhow::Result<Depth> {
     let visible = QueueAttributeName::ApproximateNumberOfMessages;
     let held = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
     let call = client.get_queue_attributes().queue_url(queue);

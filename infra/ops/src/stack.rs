@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use adapters::aws::dynamodb::{DynamoLedger, DynamoOrders, DynamoTrades};
-use adapters::aws::{SecretsManager, Settings, connect};
+use adapters::aws::dynamodb::{DynamoLedger, DynamoOrders, DynamoSweeps, DynamoTrades};
+use adapters::aws::{S3RawDetails, SecretsManager, Settings, connect};
 use adapters::ports::SecretsSource;
 use adapters::secrets::Secrets;
 use anyhow::{Context, bail};
-use aws_sdk_cloudformation::types::Output;
+use aws_sdk_cloudformation::types::{Output, Parameter};
 use aws_types::SdkConfig;
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -107,6 +107,16 @@ impl Stack {
     /// The name of a table.
     pub fn table(&self, name: &str) -> anyhow::Result<&str> {
         self.tables.get(name).map(String::as_str).with_context(|| format!("the stack has no table {name}"))
+    }
+
+    /// The name of a bucket.
+    pub fn bucket(&self, name: &str) -> anyhow::Result<&str> {
+        self.buckets.get(name).map(String::as_str).with_context(|| format!("the stack has no bucket {name}"))
+    }
+
+    /// The name of a function, by its folder.
+    pub fn function(&self, folder: &str) -> anyhow::Result<&str> {
+        self.functions.get(folder).map(String::as_str).with_context(|| format!("the stack has no function {folder}"))
     }
 }
 
@@ -228,6 +238,16 @@ impl Session {
         Ok(DynamoTrades::new(&self.config, self.stack.table("trades")?.to_owned()))
     }
 
+    /// How far sweeps are.
+    pub fn sweeps(&self) -> anyhow::Result<DynamoSweeps> {
+        Ok(DynamoSweeps::new(&self.config, self.stack.table("sweeps")?.to_owned()))
+    }
+
+    /// The answers of marketplaces that are too large for an item.
+    pub fn raw_details(&self) -> anyhow::Result<S3RawDetails> {
+        Ok(S3RawDetails::new(&self.config, self.stack.bucket("details")?.to_owned()))
+    }
+
     /// The ledger of payments.
     pub fn ledger(&self) -> anyhow::Result<DynamoLedger> {
         Ok(DynamoLedger::new(&self.config, self.stack.table("payments")?.to_owned()))
@@ -237,6 +257,16 @@ impl Session {
     pub async fn secrets(&self) -> anyhow::Result<Secrets> {
         let source = SecretsManager::new(&self.config, self.stack.secret_id.clone());
         source.read().await.context("cannot read the secrets document of the stack")
+    }
+
+    /// The parameters of the template that the stack was made with.
+    pub async fn parameters(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        let client = aws_sdk_cloudformation::Client::new(&self.config);
+        let answer = client.describe_stacks().stack_name(&self.stack.stack).send().await;
+        let answer = answer.with_context(|| format!("cannot describe the stack {}", self.stack.stack))?;
+        let parameters = answer.stacks.unwrap_or_default().into_iter().next().and_then(|stack| stack.parameters);
+        let pair = |parameter: Parameter| Some((parameter.parameter_key?, parameter.parameter_value?));
+        Ok(parameters.unwrap_or_default().into_iter().filter_map(pair).collect())
     }
 
     /// The queues' client.
@@ -257,11 +287,13 @@ mod tests {
     #[test]
     fn outputs_are_facts_by_their_prefix() {
         let output = |key: &str| Output::builder().output_key(key).output_value(format!("v-{key}")).build();
-        let keys = ["ApiUrl", "ApiId", "SecretId", "FunctionWebhookIntake", "TableOrders", "QueueEventsDlq"];
+        let keys =
+            ["ApiUrl", "ApiId", "SecretId", "FunctionWebhookIntake", "TableOrders", "QueueEventsDlq", "BucketDetails"];
         let outputs: Vec<Output> = keys.into_iter().map(output).collect();
         let settings = local_settings("http://127.0.0.1:4566".to_owned(), "us-east-1");
         let stack = Stack::from_outputs(&settings, "sampan", &outputs).unwrap();
-        assert_eq!(stack.functions["webhook-intake"], "v-FunctionWebhookIntake");
+        assert_eq!(stack.function("webhook-intake").unwrap(), "v-FunctionWebhookIntake");
+        assert_eq!(stack.bucket("details").unwrap(), "v-BucketDetails");
         assert_eq!(stack.table("orders").unwrap(), "v-TableOrders");
         assert_eq!(stack.queue("events_dlq").unwrap(), "v-QueueEventsDlq");
         assert_eq!(stack.api_url, "http://127.0.0.1:4566/_aws/execute-api/v-ApiId/$default");

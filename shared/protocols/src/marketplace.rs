@@ -171,7 +171,9 @@ impl ToldCase {
     fn report(self, at: UnixMillis, id: &MessageId) -> (AfterSaleId, AfterSale) {
         let state = StateReport { at, id: id.clone(), state: self.state, raw: self.raw };
         let is_claim = self.line.is_some() || self.money.is_some();
-        let claim = is_claim.then(|| Claim { at, id: id.clone(), line: self.line, money: self.money });
+        // Taobao's details name no money, its messages do: a claim without gives way to any that has it.
+        let claimed_at = if self.money.is_some() { at } else { UnixMillis::EPOCH };
+        let claim = is_claim.then(|| Claim { at: claimed_at, id: id.clone(), line: self.line, money: self.money });
         (self.id, AfterSale { state: Some(state), claim })
     }
 }

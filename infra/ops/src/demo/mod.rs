@@ -1,6 +1,6 @@
 //! `sampan local demo`: the main job, shown. The shop front creates orders; deliveries and callbacks go in as 1688, a
 //! warehouse, six gateways and strangers send them, repeated and in any order; and what comes out is read back,
-//! checked against the story, and printed.
+//! checked against the story, and printed. Then marketplaces are asked for orders of which nobody told.
 
 mod acts;
 mod beside;
@@ -9,6 +9,7 @@ mod plan;
 mod probe;
 mod shop_front;
 mod story;
+mod sweeps;
 mod tally;
 
 use std::time::Duration;
@@ -21,6 +22,7 @@ use domain::{OrderStatus, OrderView, UnixMillis};
 
 use crate::http::Api;
 use crate::samples::Gateways;
+use crate::simulate::Simulated;
 use crate::stack::Session;
 use crate::table::{bar, heading, step};
 use crate::{orders, queues, table};
@@ -50,8 +52,9 @@ pub struct Arguments {
     probes: usize,
 }
 
-/// Runs the demo, and fails when anything ended otherwise than the story tells.
-pub async fn run(session: &Session, arguments: Arguments) -> anyhow::Result<()> {
+/// Runs the demo, and fails when anything ended otherwise than the story tells. Sweeps are shown where the stack asks
+/// these simulated marketplaces.
+pub async fn run(session: &Session, simulated: Option<&str>, arguments: Arguments) -> anyhow::Result<()> {
     let now = SystemClock.now();
     let seed = arguments.seed.unwrap_or_else(|| now.get().unsigned_abs());
     let secrets = session.secrets().await?;
@@ -72,13 +75,27 @@ pub async fn run(session: &Session, arguments: Arguments) -> anyhow::Result<()> 
     print_endings(&tally, &all);
     print_quarantine(session).await?;
     print_time_to_visible(&api, &secrets, &shop_front, arguments.probes).await?;
-    let surprises: Vec<String> = tally.surprises.into_iter().chain(all.iter().flat_map(Beside::surprises)).collect();
+    let swept = sweep(session, simulated).await?;
+    let told = tally.surprises.into_iter().chain(all.iter().flat_map(Beside::surprises));
+    let surprises: Vec<String> = told.chain(swept).collect();
     if !surprises.is_empty() {
         bail!("not everything went as the story tells (--seed {seed}):\n{}", surprises.join("\n"));
     }
     println!("\nAll answers, all {} orders and the whole ledger are as the story tells.", orders.len());
     print_next(&all);
     Ok(())
+}
+
+/// Plays the act of the sweeps, unless the stack asks other marketplaces than the simulated ones.
+async fn sweep(session: &Session, simulated: Option<&str>) -> anyhow::Result<Vec<String>> {
+    let asked = session.parameters().await?;
+    let is_asked =
+        |url: &&str| ["Ali1688Url", "TaobaoUrl"].iter().all(|name| asked.get(*name).is_some_and(|asked| asked == url));
+    let Some(url) = simulated.filter(is_asked) else {
+        heading("Sweeps are not shown: this stack asks other marketplaces than the simulated ones");
+        return Ok(Vec::new());
+    };
+    sweeps::play(session, &Simulated::new(url.to_owned())?).await
 }
 
 /// Plays the story: orders are created; everything is sent at once, and what the story says is late; money is given
@@ -209,6 +226,12 @@ fn print_next(all: &[Beside<'_>]) {
         (format!("target/debug/sampan trade show 1688 {} {trade}", plan::SHOP), "a trade, with its parcels"),
         (format!("target/debug/sampan ledger show --order {id}"), "its payments, entry by entry"),
         ("target/debug/sampan ledger list --conflicts".to_owned(), "payments that were told of in two ways"),
+        ("target/debug/sampan watermark show".to_owned(), "how far each sweep of the marketplaces is"),
+        ("target/debug/sampan sweep --marketplace taobao --all".to_owned(), "ask a marketplace now for what changed"),
+        (
+            format!("target/debug/sampan audit --marketplace 1688 --shop {}", plan::SHOP),
+            "yesterday's orders there beside ours",
+        ),
         ("target/debug/sampan send --sample ORDER_BUYER_VIEW_ORDER_PAY".to_owned(), "a delivery of your own"),
         ("target/debug/sampan send --help".to_owned(), "how to send events and payments of your own"),
         ("target/debug/sampan help".to_owned(), "all that the operator can do"),

@@ -10,6 +10,7 @@ use aws_sdk_cloudformation::types::{Capability, Parameter, StackStatus};
 use aws_types::SdkConfig;
 
 use super::package::Package;
+use super::{Marketplaces, Schedules};
 use crate::table::step;
 
 /// Between two looks at a stack that changes.
@@ -65,16 +66,31 @@ async fn is_there(client: &aws_sdk_s3::Client, bucket: &str, package: &Package) 
     length.and_then(|length| usize::try_from(length).ok()) == Some(package.zip.len())
 }
 
-/// The template's parameters: the code, the rates, what is different on a machine without TLS, and what was chosen.
+/// Whom the functions ask, and whether they do so by themselves.
+pub(super) struct Upstreams {
+    pub(super) rates_url: String,
+    pub(super) marketplaces: Marketplaces,
+    pub(super) schedules: Schedules,
+}
+
+/// The template's parameters: the code, whom the functions ask, what is different on a machine without TLS, and what was
+/// chosen.
 pub(super) fn parameters(
     stack: &str,
     packages: &[Package],
-    rates_url: String,
+    upstreams: Upstreams,
     chosen: &[String],
 ) -> anyhow::Result<Vec<Parameter>> {
+    let schedules = match upstreams.schedules {
+        Schedules::On => "ENABLED",
+        Schedules::Off => "DISABLED",
+    };
     let fixed = [
         ("CodeBucket", bucket(stack)),
-        ("RatesUrl", rates_url),
+        ("RatesUrl", upstreams.rates_url),
+        ("Ali1688Url", upstreams.marketplaces.ali1688_url),
+        ("TaobaoUrl", upstreams.marketplaces.taobao_url),
+        ("SweepSchedules", schedules.to_owned()),
         ("RequireTls", "false".to_owned()),
         // The emulator runs the functions as programs of this machine.
         ("Architecture", if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }.to_owned()),
@@ -175,8 +191,15 @@ mod tests {
     #[test]
     fn a_parameter_is_one_that_the_template_has() {
         let template = include_str!("../../../template.yaml");
-        for (name, is_one) in [("CodeBucket", true), ("RatesUrl", true), ("Orders", false), ("logRetentionDays", false)]
-        {
+        for (name, is_one) in [
+            ("CodeBucket", true),
+            ("RatesUrl", true),
+            ("Ali1688Url", true),
+            ("TaobaoUrl", true),
+            ("SweepSchedules", true),
+            ("Orders", false),
+            ("logRetentionDays", false),
+        ] {
             assert_eq!(has_parameter(template, name), is_one, "{name}");
         }
         for (_, parameter) in super::super::FUNCTIONS {

@@ -5,7 +5,9 @@
 
 mod deploy;
 mod emulator;
+mod marketplaces;
 mod package;
+mod process;
 mod rates;
 
 use std::io::Write;
@@ -15,19 +17,21 @@ use adapters::aws::connect;
 use adapters::secrets::Secrets;
 use anyhow::Context;
 use aws_types::SdkConfig;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 pub use crate::stack::Stack;
 use crate::stack::{FACTS_FILE, Session, local_settings};
 use crate::table::step;
-pub use emulator::Emulator;
+pub use marketplaces::{Marketplaces, simulated_url};
+pub use process::Resident;
 
 /// The functions of the stack: folder, and the template's parameter for the key of its zip.
-pub const FUNCTIONS: [(&str, &str); 4] = [
+pub const FUNCTIONS: [(&str, &str); 5] = [
     ("webhook-intake", "WebhookIntakeCodeKey"),
     ("status-writer", "StatusWriterCodeKey"),
     ("payment-callback", "PaymentCallbackCodeKey"),
     ("orders-api", "OrdersApiCodeKey"),
+    ("order-sweep", "OrderSweepCodeKey"),
 ];
 
 /// The port that is taken when none is named: the one that emulators of AWS have.
@@ -36,6 +40,15 @@ const PORT_DEFAULT: u16 = 4566;
 const STACK_NAME: &str = "sampan";
 /// The emulator's region.
 const REGION: &str = "us-east-1";
+
+/// Whether the stack's schedules invoke its functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Schedules {
+    /// They do.
+    On,
+    /// They do not; what they would do is done by commands.
+    Off,
+}
 
 /// What of the local stack can be chosen.
 #[derive(Debug, Clone, Args)]
@@ -49,6 +62,15 @@ pub struct Options {
     /// Where exchange rates are fetched, in the ECB's format [default: examples of the repository, as of today]
     #[arg(long, env = "SAMPAN_RATES_URL", value_name = "URL")]
     pub rates_url: Option<String>,
+    /// Where 1688 is asked [default: a simulated one, as part of the stack]
+    #[arg(long, env = "SAMPAN_1688_URL", value_name = "URL")]
+    pub ali1688_url: Option<String>,
+    /// Where Taobao is asked [default: a simulated one, as part of the stack]
+    #[arg(long, env = "SAMPAN_TAOBAO_URL", value_name = "URL")]
+    pub taobao_url: Option<String>,
+    /// Whether marketplaces are asked by the schedules
+    #[arg(long, env = "SAMPAN_SCHEDULES", default_value = "on")]
+    pub schedules: Schedules,
     /// A parameter of the template, as NAME=VALUE; may be given several times, or with commas
     #[arg(long = "parameter", env = "SAMPAN_PARAMETERS", value_name = "NAME=VALUE", value_delimiter = ',')]
     pub parameters: Vec<String>,
@@ -65,12 +87,15 @@ pub struct Options {
 
 impl Options {
     /// A stack of its own for tests: a free port, the repository's secrets and example rates, the functions that
-    /// were built.
+    /// were built, and nothing that happens by itself.
     pub fn isolated(root: &Path, directory: PathBuf) -> Self {
         Self {
             port: Some(0),
             secrets: root.join("infra/local/secrets.json"),
             rates_url: None,
+            ali1688_url: None,
+            taobao_url: None,
+            schedules: Schedules::Off,
             parameters: Vec::new(),
             directory,
             root: root.to_owned(),
@@ -82,16 +107,20 @@ impl Options {
         self.directory.join(FACTS_FILE)
     }
 
-    /// The directory of this program; Cargo keeps programs of tests one below it.
     fn functions_directory(&self) -> anyhow::Result<PathBuf> {
-        if let Some(directory) = &self.functions {
-            return Ok(directory.clone());
+        match &self.functions {
+            Some(directory) => Ok(directory.clone()),
+            None => built_directory(),
         }
-        let program = std::env::current_exe().context("cannot find this program's own file")?;
-        let directory = program.parent().context("this program's file is in no directory")?;
-        let built = if directory.ends_with("deps") { directory.parent().unwrap_or(directory) } else { directory };
-        Ok(built.to_owned())
     }
+}
+
+/// Where programs are built: the directory of this one. Cargo keeps those of tests one below it.
+fn built_directory() -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let directory = program.parent().context("this program's file is in no directory")?;
+    let built = if directory.ends_with("deps") { directory.parent().unwrap_or(directory) } else { directory };
+    Ok(built.to_owned())
 }
 
 /// A stack that is up. When it is dropped, an emulator that was started for it stops, unless it was kept.
@@ -99,13 +128,17 @@ impl Options {
 pub struct Running {
     /// Its facts.
     pub stack: Stack,
-    emulator: Emulator,
+    emulator: Resident,
+    marketplaces: Option<Resident>,
 }
 
 impl Running {
     /// Leaves it up.
     pub fn keep(self) -> Stack {
         self.emulator.keep();
+        if let Some(marketplaces) = self.marketplaces {
+            marketplaces.keep();
+        }
         self.stack
     }
 }
@@ -123,18 +156,24 @@ pub async fn up(options: &Options) -> anyhow::Result<Running> {
     deploy::upload(&config, STACK_NAME, &packages).await?;
     let chosen = options.rates_url.as_deref();
     let rates_url = rates::url(&config, &emulator.url(), STACK_NAME, &options.root, chosen).await?;
-    let parameters = deploy::parameters(STACK_NAME, &packages, rates_url, &options.parameters)?;
+    let (urls, marketplaces) = marketplaces::urls(options).await?;
+    let upstreams = deploy::Upstreams { rates_url, marketplaces: urls, schedules: options.schedules };
+    let parameters = deploy::parameters(STACK_NAME, &packages, upstreams, &options.parameters)?;
     deploy::apply(&config, STACK_NAME, &options.root.join("infra/template.yaml"), parameters).await?;
     let stack = Stack::describe(&settings, STACK_NAME).await?;
     put_secrets(&config, &stack.secret_id, &secrets).await?;
     write_facts(&options.facts_file(), &stack)?;
     step("Facts", &format!("{}: {}", options.facts_file().display(), stack.api_url));
-    Ok(Running { stack, emulator })
+    Ok(Running { stack, emulator, marketplaces })
 }
 
-/// Stops the emulator and all that it started. Data goes with it. `false` when none was running.
+/// Stops the emulator and all that it started, and the simulated marketplaces. Data goes with them. `false` when no
+/// emulator was running.
 pub async fn down(directory: &Path) -> anyhow::Result<bool> {
-    emulator::stop(directory).await
+    // Both are tried before either's failure is told.
+    let marketplaces = marketplaces::SIMULATED.stop(directory).await;
+    let was_running = emulator::EMULATOR.stop(directory).await?;
+    marketplaces.map(|_| was_running)
 }
 
 /// Everything that the stack has logged: what the functions wrote, and what the emulator wrote.
@@ -147,7 +186,7 @@ pub async fn logs(directory: &Path, stack: &Stack) -> anyhow::Result<String> {
             text.push('\n');
         }
     }
-    let file = emulator::log_file(directory);
+    let file = emulator::EMULATOR.log_file(directory);
     let bytes = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
     text.push_str(&String::from_utf8_lossy(&bytes));
     Ok(text)

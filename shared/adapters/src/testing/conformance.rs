@@ -421,8 +421,7 @@ pub async fn details(store: &(impl TradeDetails + TradeStore), run: &str) -> Ver
     let listed = BTreeMap::from([(trade.clone(), later.listed.clone())]);
     expect("what the list said is found, once", store.listings(&asked).await?, listed)?;
     expect("nothing is asked of nobody", store.listings(&[]).await?, BTreeMap::new())?;
-    let mut facts = TradeFacts::default();
-    facts.detail = Some(later);
+    let facts = TradeFacts { detail: Some(later), ..TradeFacts::default() };
     expect("nothing of another detail is left", store.read(&trade).await?, facts.clone())?;
     after_sales(store, &trade, facts).await
 }

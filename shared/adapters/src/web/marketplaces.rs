@@ -39,7 +39,10 @@ const THROTTLED_S: u64 = 5;
 const ANSWER_BYTES_MAX: usize = 8 * 1_024 * 1_024;
 /// Calls a second to one marketplace, of all shops of an instance. Neither vendor documents its limit; this is far
 /// below what implementers report as throttled, and bans are heeded besides.
-const CALLS_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
+const CALLS_PER_SECOND: NonZeroU32 = match NonZeroU32::new(20) {
+    Some(calls) => calls,
+    None => NonZeroU32::MIN,
+};
 /// Details that are asked for side by side where the marketplace has no call for many.
 const DETAILS_AT_ONCE_MAX: usize = 4;
 

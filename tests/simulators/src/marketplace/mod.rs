@@ -2,10 +2,11 @@
 //!
 //! Written from the vendors' pages and samples, apart from the readers in `protocols`, so that a test which asks here
 //! and reads there compares two opinions. [`Market`] is the truth; [`MemoryMarketplace`] answers from it as the port
-//! does, under a clock that a test moves.
+//! does, under a clock that a test moves; [`server`] answers from it by HTTP as the vendors do.
 
 mod index;
 mod order;
+pub mod server;
 mod told;
 pub mod truth;
 pub mod twin;

@@ -570,11 +570,12 @@ mod tests {
     fn a_list_has_each_trade_of_its_window_once_the_latest_first_and_both_ends_count() {
         let mut market = market(1, 3_000);
         market.play(at(0), at(3_600_000), 2_000);
-        for (by, time) in [
-            (ListedBy::Modified, (|order: &Order| order.modified) as fn(&Order) -> UnixMillis),
-            (ListedBy::Created, |order: &Order| order.created),
-        ] {
-            let mut times: Vec<UnixMillis> = market.truth().map(time).collect();
+        for by in [ListedBy::Modified, ListedBy::Created] {
+            let time = |order: &Order| match by {
+                ListedBy::Modified => order.modified,
+                ListedBy::Created => order.created,
+            };
+            let mut times: Vec<UnixMillis> = market.truth().map(&time).collect();
             times.sort_unstable();
             let window = (times[500], times[2_500]);
             let within = |order: &&Order| (window.0..=window.1).contains(&time(order));

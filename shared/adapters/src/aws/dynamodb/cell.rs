@@ -187,10 +187,10 @@ async fn write(
 /// formats": names and strings by their UTF-8 bytes, a number by half its digits and one, at most two more.
 #[cfg(test)]
 pub(super) fn item_bytes(address: Address<'_>, cells: &[Cell]) -> usize {
-    let value = |value: &AttributeValue| match value {
-        AttributeValue::N(digits) => digits.len().div_ceil(2) + 2,
-        AttributeValue::B(bytes) => bytes.as_ref().len(),
-        other => other.as_s().unwrap().len(),
+    let value = |value: &AttributeValue| match (value.as_n(), value.as_b()) {
+        (Ok(digits), _) => digits.len().div_ceil(2) + 2,
+        (_, Ok(bytes)) => bytes.as_ref().len(),
+        (Err(text), Err(_)) => text.as_s().unwrap().len(),
     };
     let attributes = cells.iter().flat_map(|cell| cell.decisive().chain(cell.carried()));
     let attributes = attributes.map(|(name, of)| name.len() + value(&of));

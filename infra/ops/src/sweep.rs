@@ -1,0 +1,407 @@
+//! `sampan sweep` and `sampan audit`: order-sweep, invoked now and not by its schedule.
+//!
+//! Invariant: nothing is decided here of what a sweep reads. Another run may be at it, and a run may end before its
+//! work does: then it is invoked again, and goes on where the sweeps table says.
+
+use std::time::Duration;
+
+use adapters::aws::dynamodb::DynamoSweeps;
+use adapters::clock::{Clock, SystemClock};
+use adapters::ports::{SweepKey, Sweeps};
+use anyhow::{Context, bail, ensure};
+use aws_sdk_lambda::config::StalledStreamProtectionConfig;
+use aws_sdk_lambda::config::retry::RetryConfig;
+use aws_sdk_lambda::config::timeout::TimeoutConfig;
+use aws_sdk_lambda::primitives::Blob;
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use comfy_table::Table;
+use domain::sweep::{Limits, SweepKind, SweepState, Window};
+use domain::{InvalidText, Marketplace, ShopId, UnixMillis};
+use serde::{Deserialize, Serialize};
+
+use crate::days;
+use crate::stack::Session;
+use crate::table::{step, table};
+
+/// The longest run that Lambda has. The template's default is 240 s.
+const RUN_SECONDS_MAX: u64 = 15 * 60;
+/// Opening a connection to AWS, in seconds.
+const CONNECT_SECONDS_MAX: u64 = 3;
+/// How long another run is left alone before the sweep is asked for again.
+const HELD_MS: u64 = 2_000;
+/// The longest silence that is waited for, in milliseconds. Beyond it a person rather comes back later.
+const SILENCE_MS_MAX: i64 = 10 * 60 * 1_000;
+/// Runs in a row that may fail before a person is asked. The function has tried each call several times by then.
+const FAILURES_MAX: u32 = 3;
+/// Between a run that failed and the next.
+const FAILURE_MS: u64 = 5_000;
+/// The name that stands for every shop of a marketplace: no shop has it.
+const EVERY_SHOP: &str = "*";
+
+/// Which shops to sweep now.
+#[derive(Debug, Args)]
+pub struct SweepArguments {
+    /// Where
+    #[arg(long, value_name = "MARKETPLACE", value_parser = marketplaces())]
+    marketplace: Marketplace,
+    #[command(flatten)]
+    shops: Shops,
+    /// What to read: what was modified since the watermark; messages that wait at Taobao; or yesterday's orders,
+    /// compared with ours
+    #[arg(long, value_name = "KIND", default_value = "incremental", value_parser = kinds())]
+    kind: SweepKind,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Shops {
+    /// One shop, by its name in the secrets document
+    #[arg(long, value_parser = shop_name)]
+    shop: Option<ShopId>,
+    /// Every shop that the secrets document has a token of
+    #[arg(long)]
+    all: bool,
+}
+
+/// Which day to compare.
+#[derive(Debug, Args)]
+pub struct AuditArguments {
+    #[command(flatten)]
+    shop: ShopArguments,
+    /// The day in China, YYYY-MM-DD [default: yesterday]
+    #[arg(long, value_name = "DATE")]
+    day: Option<String>,
+}
+
+/// One shop of one marketplace.
+#[derive(Debug, Clone, Args)]
+pub struct ShopArguments {
+    /// Where
+    #[arg(long, value_name = "MARKETPLACE", value_parser = marketplaces())]
+    pub(crate) marketplace: Marketplace,
+    /// The shop, by its name in the secrets document
+    #[arg(long, value_parser = shop_name)]
+    pub(crate) shop: ShopId,
+}
+
+impl ShopArguments {
+    /// One of its sweeps.
+    pub(crate) fn key(&self, kind: SweepKind) -> SweepKey {
+        SweepKey { kind, marketplace: self.marketplace, shop: self.shop.clone() }
+    }
+}
+
+/// The marketplaces by their names.
+pub(crate) fn marketplaces() -> impl TypedValueParser<Value = Marketplace> {
+    let names = Marketplace::ALL.map(Marketplace::as_str);
+    PossibleValuesParser::new(names).try_map(|name| Marketplace::from_name(&name))
+}
+
+/// A shop by its name.
+pub(crate) fn shop_name(name: &str) -> Result<ShopId, InvalidText> {
+    ShopId::new(name)
+}
+
+/// What may be asked for without a window. A backfill has a command of its own.
+fn kinds() -> impl TypedValueParser<Value = SweepKind> {
+    let names = [SweepKind::Incremental, SweepKind::Tmc, SweepKind::Audit].map(SweepKind::as_str);
+    PossibleValuesParser::new(names).try_map(|name| SweepKind::from_name(&name).ok_or("not a kind of sweep"))
+}
+
+/// What order-sweep is asked for.
+#[derive(Debug, Serialize)]
+struct Request<'a> {
+    kind: &'static str,
+    marketplace: &'static str,
+    shop: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<String>,
+}
+
+/// How the sweep of one shop ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Everything that was to be read was read and queued.
+    Finished,
+    /// The time of the run was over; the next one goes on.
+    Unfinished,
+    /// Another run is at it.
+    Held,
+    /// The marketplace asked for silence.
+    Paused,
+    /// Something was away, or the marketplace said no.
+    Failed,
+    /// It cannot be done as it was asked for.
+    Refused,
+}
+
+impl Outcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::Unfinished => "unfinished",
+            Self::Held => "held",
+            Self::Paused => "paused",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// What became of one shop's sweep.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Swept {
+    /// The kind.
+    pub kind: String,
+    /// Where.
+    pub marketplace: String,
+    /// For which shop.
+    pub shop: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Rows or messages that this run read.
+    pub listed: u64,
+    /// Events that this run queued.
+    pub changed: u64,
+    /// Where the sweep stands (RFC 3339).
+    pub watermark: Option<String>,
+    /// Why it did not finish.
+    pub reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    sweeps: Vec<Swept>,
+}
+
+/// What a function answers whose work broke off.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BrokenOff {
+    error_message: String,
+}
+
+/// Order-sweep, and the table of how far its sweeps are.
+#[derive(Debug)]
+pub struct Sweeper {
+    client: aws_sdk_lambda::Client,
+    function: String,
+    sweeps: DynamoSweeps,
+}
+
+impl Sweeper {
+    /// That of a stack.
+    pub fn new(session: &Session) -> anyhow::Result<Self> {
+        // A run takes minutes. One that was asked for again by itself would find the first one at work.
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
+            .operation_attempt_timeout(Duration::from_secs(RUN_SECONDS_MAX))
+            .operation_timeout(Duration::from_secs(RUN_SECONDS_MAX))
+            .build();
+        let settings = aws_sdk_lambda::config::Builder::from(&session.config)
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(1))
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        Ok(Self {
+            client: aws_sdk_lambda::Client::from_conf(settings.build()),
+            function: session.stack.function("order-sweep")?.to_owned(),
+            sweeps: session.sweeps()?,
+        })
+    }
+
+    /// How far a sweep is.
+    pub async fn state(&self, key: &SweepKey) -> anyhow::Result<SweepState> {
+        self.sweeps.read(key).await.with_context(|| format!("cannot read how far the sweep {key} is"))
+    }
+
+    /// One run, for one shop or for all of a marketplace. A backfill and an audit have a goal.
+    pub async fn invoke(
+        &self,
+        (kind, marketplace): (SweepKind, Marketplace),
+        shop: Option<&ShopId>,
+        goal: Option<Window>,
+    ) -> anyhow::Result<Vec<Swept>> {
+        let request = Request {
+            kind: kind.as_str(),
+            marketplace: marketplace.as_str(),
+            shop: shop.map_or(EVERY_SHOP, ShopId::as_str),
+            from: goal.map(|goal| goal.start().to_rfc3339()),
+            to: goal.map(|goal| goal.end().to_rfc3339()),
+        };
+        let payload = Blob::new(serde_json::to_vec(&request)?);
+        let call = self.client.invoke().function_name(&self.function).payload(payload);
+        let answer = call.send().await.with_context(|| format!("no answer from {}", self.function))?;
+        let payload = answer.payload().map(Blob::as_ref).unwrap_or_default();
+        if answer.function_error().is_some() {
+            let why = serde_json::from_slice::<BrokenOff>(payload).map(|broken| broken.error_message);
+            bail!("{} broke off: {}", self.function, why.unwrap_or_else(|_| "it does not say why".to_owned()));
+        }
+        let answer: Answer = serde_json::from_slice(payload).context("what order-sweep answers cannot be read")?;
+        Ok(answer.sweeps)
+    }
+
+    /// Runs until the sweep of one shop is through, however many runs that takes, and waits for other runs, for short
+    /// silences, and out of short failures. The state that it ends with.
+    pub async fn run(&self, key: &SweepKey, goal: Option<Window>) -> anyhow::Result<SweepState> {
+        let (mut failures, mut is_told) = (0, false);
+        loop {
+            let answer = self.invoke((key.kind, key.marketplace), Some(&key.shop), goal).await?;
+            let Some(swept) = answer.into_iter().next() else { bail!("order-sweep answered nothing for {key}") };
+            let reason = swept.reason.unwrap_or_default();
+            failures = if swept.outcome == Outcome::Failed && swept.listed == 0 { failures + 1 } else { 0 };
+            match swept.outcome {
+                Outcome::Finished => return self.state(key).await,
+                Outcome::Unfinished => {}
+                Outcome::Held => {
+                    if !is_told {
+                        step("Sweep", "another run is at it; waiting for its end");
+                        is_told = true;
+                    }
+                    tokio::time::sleep(Duration::from_millis(HELD_MS)).await;
+                }
+                Outcome::Paused => self.keep_silent(key).await?,
+                Outcome::Failed if failures < FAILURES_MAX => {
+                    step("Sweep", &format!("{reason}; trying again"));
+                    tokio::time::sleep(Duration::from_millis(FAILURE_MS)).await;
+                }
+                Outcome::Failed => bail!("{key} failed {failures} times: {reason}; the log of order-sweep says more"),
+                Outcome::Refused => bail!("{key} was refused: {reason}"),
+            }
+        }
+    }
+
+    /// Waits until the marketplace may be asked again, when that is soon.
+    async fn keep_silent(&self, key: &SweepKey) -> anyhow::Result<()> {
+        let now = SystemClock.now();
+        let Some(until) = self.state(key).await?.paused_until.filter(|until| now < *until) else { return Ok(()) };
+        let left_ms = until.ms_since(now);
+        ensure!(
+            left_ms <= SILENCE_MS_MAX,
+            "{} asked for silence until {}; run the same again then, it goes on where it is",
+            key.marketplace.as_str(),
+            days::moment(until)
+        );
+        step("Sweep", &format!("{} asked for silence of {}", key.marketplace.as_str(), days::span(left_ms)));
+        // A little longer: the function's clock may be behind this one.
+        tokio::time::sleep(Duration::from_millis(left_ms.unsigned_abs().saturating_add(HELD_MS))).await;
+        Ok(())
+    }
+}
+
+/// Sweeps now, once.
+pub async fn run(session: &Session, arguments: SweepArguments) -> anyhow::Result<()> {
+    let SweepArguments { marketplace, shops: Shops { shop, all: _ }, kind } = arguments;
+    let answer = Sweeper::new(session)?.invoke((kind, marketplace), shop.as_ref(), None).await?;
+    println!("{}", swept_table(&answer));
+    if answer.iter().any(|swept| swept.outcome == Outcome::Unfinished) {
+        step("Sweep", "a run was over before its work; the next one goes on, or run this again");
+    }
+    let bad = |swept: &&Swept| matches!(swept.outcome, Outcome::Failed | Outcome::Refused);
+    let bad = answer.iter().filter(bad).count();
+    ensure!(bad == 0, "{bad} of {} sweeps did not go well", answer.len());
+    Ok(())
+}
+
+fn swept_table(answer: &[Swept]) -> Table {
+    let mut rows = table(["sweep", "outcome", "read", "queued", "watermark", "why"]);
+    for swept in answer {
+        let watermark = swept.watermark.as_deref();
+        let watermark = watermark.map(|text| UnixMillis::from_rfc3339(text).map_or(text.to_owned(), days::moment));
+        rows.add_row([
+            format!("{} {} {}", swept.kind, swept.marketplace, swept.shop),
+            swept.outcome.as_str().to_owned(),
+            swept.listed.to_string(),
+            swept.changed.to_string(),
+            watermark.unwrap_or_default(),
+            swept.reason.clone().unwrap_or_default(),
+        ]);
+    }
+    rows
+}
+
+/// Compares a day's orders with ours, and queues what differs.
+pub async fn audit(session: &Session, arguments: AuditArguments) -> anyhow::Result<()> {
+    let AuditArguments { shop, day } = arguments;
+    let now = SystemClock.now();
+    let day = match day {
+        Some(day) => days::whole(&day)?,
+        None => days::yesterday(now)?,
+    };
+    let name = days::name(day.start());
+    let settled = now.saturating_add_ms(-Limits::DEFAULT.settle_lag_ms);
+    ensure!(day.end() <= settled, "{name} is not over in China; an audit looks at a whole day");
+    let key = shop.key(SweepKind::Audit);
+    step("Audit", &format!("{} {} of {name}", shop.marketplace.as_str(), shop.shop));
+    let state = Sweeper::new(session)?.run(&key, Some(day)).await?;
+    let mut found = table(["day", "listed", "differ", "what became of them"]);
+    let became = if state.changed == 0 { "" } else { "queued; the writer stores them" };
+    found.add_row([name, state.listed.to_string(), state.changed.to_string(), became.to_owned()]);
+    println!("{found}");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: SweepArguments,
+    }
+
+    fn read(words: &str) -> Result<SweepArguments, clap::Error> {
+        Line::try_parse_from(words.split(' ')).map(|line| line.arguments)
+    }
+
+    #[test]
+    fn one_shop_or_every_shop_is_meant_and_said() {
+        let one = read("sweep --marketplace 1688 --shop demo").unwrap();
+        assert_eq!((one.marketplace, one.kind), (Marketplace::Alibaba1688, SweepKind::Incremental));
+        assert_eq!(one.shops.shop.unwrap().as_str(), "demo");
+        assert_eq!(read("sweep --marketplace taobao --all --kind tmc").unwrap().kind, SweepKind::Tmc);
+        for words in [
+            "sweep --marketplace 1688",
+            "sweep --marketplace 1688 --all --shop demo",
+            "sweep --marketplace ebay --all",
+            "sweep --marketplace 1688 --shop *",
+            "sweep --marketplace 1688 --all --kind backfill",
+        ] {
+            assert!(read(words).is_err(), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_request_without_a_goal_has_no_window_in_it() {
+        let request = |from: Option<&str>| Request {
+            kind: "incremental",
+            marketplace: "1688",
+            shop: EVERY_SHOP,
+            from: from.map(str::to_owned),
+            to: from.map(str::to_owned),
+        };
+        let text = serde_json::to_string(&request(None)).unwrap();
+        assert_eq!(text, r#"{"kind":"incremental","marketplace":"1688","shop":"*"}"#);
+        assert!(serde_json::to_string(&request(Some("t"))).unwrap().ends_with(r#""from":"t","to":"t"}"#));
+    }
+
+    #[test]
+    fn an_answer_is_read_with_and_without_its_optional_words() {
+        let text = r#"{"sweeps":[{"kind":"audit","marketplace":"taobao","shop":"a","outcome":"held","listed":0,
+                       "changed":0},{"kind":"audit","marketplace":"taobao","shop":"b","outcome":"failed","listed":3,
+                       "changed":1,"watermark":"2026-11-24T16:00:00.000Z","reason":"away"}]}"#;
+        let answer: Answer = serde_json::from_str(text).unwrap();
+        assert_eq!(
+            answer.sweeps.iter().map(|swept| swept.outcome).collect::<Vec<_>>(),
+            [Outcome::Held, Outcome::Failed]
+        );
+        let shown = swept_table(&answer.sweeps).to_string();
+        assert!(shown.contains("2026-11-25T00:00:00+08:00") && shown.contains("away"), "{shown}");
+    }
+}
