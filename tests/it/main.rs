@@ -27,6 +27,7 @@ mod hostile_payments;
 mod interleavings;
 mod joins;
 mod ledger;
+mod marketplaces;
 mod meaning;
 mod money;
 mod payments;

@@ -40,6 +40,7 @@ impl RawDetails for S3RawDetails {
 
     async fn get(&self, key: &StoredKey) -> Result<Option<Vec<u8>>, PortError> {
         let found = self.client.get_object().bucket(&self.bucket).key(key.as_str()).send().await;
+        // Whoever may not list the bucket is answered AccessDenied instead, which is an error here too.
         let found = match found {
             Ok(found) => found,
             Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => return Ok(None),
