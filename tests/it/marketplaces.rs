@@ -75,7 +75,8 @@ async fn keeps_its_promises(market: &impl Marketplace, account: &Account, truth:
     }
 
     let pulled = market.pull(account).await.unwrap();
-    let waiting: Vec<_> = pulled.into_iter().map(|answer| answer.belonging_to(account).unwrap().into_inner().id).collect();
+    let waiting: Vec<_> =
+        pulled.into_iter().map(|answer| answer.belonging_to(account).unwrap().into_inner().id).collect();
     assert_eq!(waiting.is_empty(), account.marketplace() == Place::Alibaba1688);
     market.confirm(account, &waiting).await.unwrap();
     market.confirm(account, &waiting).await.unwrap();

@@ -1,6 +1,6 @@
 //! What a sweep holds in memory, counted by the allocator: pages, and not the list. A program of its own, because the
 //! allocator counts for the whole program.
-#![allow(clippy::unwrap_used, clippy::as_conversions, clippy::print_stdout, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::as_conversions, clippy::print_stdout, missing_docs)]
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ use adapters::secrets::{SecretCache, Secrets};
 use adapters::testing::{ManualClock, MemorySecrets, MemorySweeps};
 use domain::sweep::Limits;
 use domain::{
-    AfterSale, AfterSaleId, ListingDigest, MessageId, Outcome, RawStatus, StoredKey, TradeContent, TradeDetail, TradeId,
-    TradeKey, TradeStatus, UnixMillis,
+    AfterSale, AfterSaleId, ListingDigest, MessageId, Outcome, RawStatus, StoredKey, TradeContent, TradeDetail,
+    TradeId, TradeKey, TradeStatus, UnixMillis,
 };
 use lambda::deadline::Deadline;
 use lambda::log::MemoryLog;

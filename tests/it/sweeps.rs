@@ -39,11 +39,10 @@ fn at(millis: i64) -> UnixMillis {
 }
 
 fn secrets() -> Secrets {
-    let shop = |nick: &str| {
-        serde_json::json!({"app_key": "1", "app_secrets": ["s"], "session": format!("of {nick}"), "seller_nick": nick})
-    };
+    let shop = |nick: &str| serde_json::json!({"app_key": "1", "app_secrets": ["s"], "session": format!("of {nick}"), "seller_nick": nick});
     let taobao = serde_json::json!({"demo": shop(OWNER), "other": shop(OTHER_OWNER)});
-    let ali = serde_json::json!({"demo": {"app_key": "1", "app_secrets": ["s"], "access_token": "t", "member_id": "b2b-1"}});
+    let ali =
+        serde_json::json!({"demo": {"app_key": "1", "app_secrets": ["s"], "access_token": "t", "member_id": "b2b-1"}});
     let document = serde_json::json!({"marketplaces": {"taobao": taobao, "1688": ali}});
     Secrets::from_json(&document.to_string()).unwrap()
 }
@@ -401,7 +400,8 @@ async fn two_sweeps_at_once_with_clocks_ten_minutes_apart_lose_nothing_and_never
         let mut watermark = world.watermark().await;
         for _ in 0..12 {
             let plan = FaultPlan::none();
-            let both = futures::join!(world.run_by(INCREMENTAL, &ahead, &plan), world.run_by(INCREMENTAL, &behind, &plan));
+            let both =
+                futures::join!(world.run_by(INCREMENTAL, &ahead, &plan), world.run_by(INCREMENTAL, &behind, &plan));
             assert!(both.0.is_some() && both.1.is_some());
             let moved = world.watermark().await;
             assert!(moved >= watermark, "seed {seed}: the watermark moved back");
@@ -442,8 +442,10 @@ async fn every_word_of_flow_control_leads_to_its_own_end() {
         assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome, "paused");
         assert_eq!(world.market.take_calls().list, 0, "{saying:?}");
         let until = match saying {
-            Saying::Refused(FlowControl::WaitSeconds(seconds)) => began.saturating_add_ms(i64::try_from(seconds).unwrap() * 1_000),
-            _ => domain::sweep::china_midnight_after(began),
+            Saying::Refused(FlowControl::WaitSeconds(seconds)) => {
+                began.saturating_add_ms(i64::try_from(seconds).unwrap() * 1_000)
+            }
+            Saying::Refused(_) | Saying::Lost => domain::sweep::china_midnight_after(began),
         };
         world.clock.advance_ms(until.ms_since(world.clock.now()) - 1);
         assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome, "paused");

@@ -145,7 +145,9 @@ fn conclude(task: &Task, end: &End, took_ms: i64) -> (Swept, WideEvent) {
         .with(field::DURATION_MS, took_ms);
     let event = metrics(task, end).into_iter().fold(event, |event, (name, count)| event.with_count(name, count));
     let event = match stopped {
-        Some(stop) => event.with(field::ERROR_CHAIN, stop.chain()).with(field::FLOW, stop.flow().map(FlowControl::as_str)),
+        Some(stop) => {
+            event.with(field::ERROR_CHAIN, stop.chain()).with(field::FLOW, stop.flow().map(FlowControl::as_str))
+        }
         None => event,
     };
     let watermark = state.watermark.map(UnixMillis::to_rfc3339);

@@ -83,9 +83,11 @@ impl Stop {
     pub(crate) fn chain(&self) -> String {
         match self {
             Self::Port(error) | Self::Market(MarketError::Lost(error)) => error.chain(),
-            Self::Deadline | Self::LeaseLost | Self::Foreign | Self::Unsteady | Self::Market(MarketError::Refused(_)) => {
-                self.to_string()
-            }
+            Self::Deadline
+            | Self::LeaseLost
+            | Self::Foreign
+            | Self::Unsteady
+            | Self::Market(MarketError::Refused(_)) => self.to_string(),
         }
     }
 }

@@ -173,7 +173,8 @@ impl<O: CallObserver + Sync + Send> WebMarketplaces<O> {
         let (status, wait) = (answer.status(), retry_after(&answer));
         let body = body(answer).await.map_err(away)?;
         let text = body.as_deref().and_then(|body| std::str::from_utf8(body).ok());
-        let read = text.map_or_else(|| Err(NotRead::Unreadable("not a text of the size of an answer".to_owned())), read);
+        let read =
+            text.map_or_else(|| Err(NotRead::Unreadable("not a text of the size of an answer".to_owned())), read);
         match (read, status) {
             (Ok(answer), status) if status.is_success() => Ok(answer),
             (Err(NotRead::Refused(refused)), _) => Err(Failed::Refused(refused)),
@@ -193,7 +194,12 @@ impl<O: CallObserver + Sync + Send> WebMarketplaces<O> {
     }
 
     /// One detail at 1688, which has no call for many.
-    async fn buyer_view(&self, account: &Account, access: &Ali1688Access, id: TradeId) -> Result<DetailOf, MarketError> {
+    async fn buyer_view(
+        &self,
+        account: &Account,
+        access: &Ali1688Access,
+        id: TradeId,
+    ) -> Result<DetailOf, MarketError> {
         let request = ali1688::api::detail(access, &id, SystemClock.now());
         let told = self.call(account, request, ali1688::orders::read_detail).await;
         match told {

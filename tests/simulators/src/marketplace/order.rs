@@ -195,6 +195,8 @@ pub struct Line {
     pub picture: u32,
     /// What it was sent under.
     pub waybill: Option<u64>,
+    /// When it was sent.
+    pub sent: Option<UnixMillis>,
     /// What the buyer asks back.
     pub case: Option<Case>,
 }
@@ -290,6 +292,7 @@ impl Order {
                 discount: if random.u8(0..4) == 0 { random.i64(0..price) } else { 0 },
                 picture: random.u32(1_000..9_000),
                 waybill: None,
+                sent: None,
                 case: None,
             }
         });
@@ -376,9 +379,9 @@ impl Order {
         Some(format!("{}22001{:016}", paid.seconds(), self.id % 10_000_000_000_000_000))
     }
 
-    /// What it was sent under, without repetition, in turn.
-    pub fn waybills(&self) -> Vec<u64> {
-        let mut waybills: Vec<u64> = self.lines.iter().filter_map(|line| line.waybill).collect();
+    /// What it was sent under, and when, without repetition, in turn.
+    pub fn waybills(&self) -> Vec<(u64, UnixMillis)> {
+        let mut waybills: Vec<_> = self.lines.iter().filter_map(|line| line.waybill.zip(line.sent)).collect();
         waybills.dedup();
         waybills
     }
@@ -399,12 +402,12 @@ impl Order {
             Stage::Unpaid => self.live_unpaid(at, random),
             Stage::Paid | Stage::Shipped | Stage::Signed | Stage::Finished if wants_refund => self.refund(at, random),
             Stage::Paid if self.lines.len() > 1 && random.u8(0..3) == 0 => {
-                self.ship(Some(1), random);
+                self.ship(Some(1), at, random);
                 self.stage = Stage::PartlyShipped;
                 Happened::PartlyShipped
             }
             Stage::Paid | Stage::PartlyShipped => {
-                self.ship(None, random);
+                self.ship(None, at, random);
                 (self.stage, self.shipped) = (Stage::Shipped, Some(at));
                 Happened::Shipped
             }
@@ -438,11 +441,11 @@ impl Order {
     }
 
     /// Sends the lines that were not sent, or the first few of them.
-    fn ship(&mut self, lines_max: Option<usize>, random: &mut Rng) {
+    fn ship(&mut self, lines_max: Option<usize>, at: UnixMillis, random: &mut Rng) {
         let waybill = 78_000_000_000_000 + random.u64(0..999_999_999_999);
         let waiting = self.lines.iter_mut().filter(|line| line.waybill.is_none());
         for line in waiting.take(lines_max.unwrap_or(usize::MAX)) {
-            line.waybill = Some(waybill);
+            (line.waybill, line.sent) = (Some(waybill), Some(at));
         }
     }
 

@@ -3,7 +3,7 @@
 use domain::money::decimal;
 use domain::{
     AfterSaleId, Carrier, Currency, LineId, LogisticsId, Marketplace, Money, PaymentId, Picture, ProductId,
-    ProductName, RawStatus, TradeContent, TradeId, TradeLine, TradePayment, Waybill,
+    ProductName, RawStatus, TradeContent, TradeId, TradeLine, TradePayment, UnixMillis, Waybill,
 };
 use protocols::marketplace::{Told, ToldCase, ToldPackage};
 
@@ -55,33 +55,45 @@ fn line(marketplace: Marketplace, order: &Order, line: &Line) -> TradeLine {
     }
 }
 
-/// A refund case, with what is asked back in fen.
-pub(super) fn case(marketplace: Marketplace, line: u64, (case, fen): (Case, i64)) -> ToldCase {
+/// A refund case, with what is asked back in fen where that is told.
+pub(super) fn case(marketplace: Marketplace, line: u64, case: Case, fen: Option<i64>) -> ToldCase {
     ToldCase {
         id: AfterSaleId::new(case.name(marketplace)).expect("a number"),
         state: case.stage.common(),
         raw: RawStatus::new(case.stage.word(marketplace)).expect("one of our words"),
         line: LineId::new(line.to_string()).ok(),
-        money: money(fen),
+        money: fen.and_then(money),
     }
 }
 
-fn package(marketplace: Marketplace, order: &Order, waybill: u64) -> ToldPackage {
-    let id = match marketplace {
-        Marketplace::Alibaba1688 => format!("LP{waybill}"),
-        Marketplace::Taobao => waybill.to_string(),
+fn package(marketplace: Marketplace, order: &Order, (waybill, sent): (u64, UnixMillis)) -> ToldPackage {
+    // Taobao has no number of a consignment, no code of a carrier, and does not tell when something was received.
+    let (code, name) = carrier(waybill);
+    let (id, carrier, signed_at) = match marketplace {
+        Marketplace::Alibaba1688 => (format!("LP{waybill}"), code, order.signed),
+        Marketplace::Taobao => (waybill.to_string(), name, None),
     };
     let number = Waybill::new(waybill.to_string()).expect("a number");
     ToldPackage {
         id: LogisticsId::new(id).expect("a number"),
-        waybill: Carrier::new(carrier(waybill).0).ok().map(|carrier| (carrier, number)),
-        shipped_at: order.shipped,
-        signed_at: order.signed,
+        waybill: Carrier::new(carrier).ok().map(|carrier| (carrier, number)),
+        shipped_at: Some(sent),
+        signed_at,
     }
 }
 
-/// The trade, with this JSON as the answer that it came in.
+/// The trade as its marketplace tells of it, with this JSON as the answer that it came in.
 pub(super) fn told(marketplace: Marketplace, order: &Order, json: String) -> Told {
+    // A buyer is not told what the seller received, a seller not when the goods were, nor, with the trade, what is asked
+    // back.
+    let (received, signed_at) = match marketplace {
+        Marketplace::Alibaba1688 => (None, order.signed),
+        Marketplace::Taobao => (money(order.received()), None),
+    };
+    let asked_back = |line: &Line| match marketplace {
+        Marketplace::Alibaba1688 => Some(line.amount()),
+        Marketplace::Taobao => None,
+    };
     Told {
         trade_id: trade_id(order.id),
         modified_at: order.modified,
@@ -90,12 +102,12 @@ pub(super) fn told(marketplace: Marketplace, order: &Order, json: String) -> Tol
         content: TradeContent {
             created_at: Some(order.created),
             shipped_at: order.shipped,
-            signed_at: order.signed,
+            signed_at,
             finished_at: order.finished,
             payment: TradePayment {
                 total: money(order.total()),
                 postage: money(order.postage),
-                received: money(order.received()),
+                received,
                 payment_id: order.payment_id().and_then(|id| PaymentId::new(id).ok()),
                 paid_at: order.paid,
             },
@@ -105,7 +117,7 @@ pub(super) fn told(marketplace: Marketplace, order: &Order, json: String) -> Tol
         cases: order
             .lines
             .iter()
-            .filter_map(|line| Some(case(marketplace, line.id, (line.case?, line.amount()))))
+            .filter_map(|line| Some(case(marketplace, line.id, line.case?, asked_back(line))))
             .collect(),
         json,
     }

@@ -282,7 +282,7 @@ fn error(operation: &'static str, account: &Account, saying: Saying) -> MarketEr
 fn message(marketplace: Which, notice: &Notice) -> Message {
     let trade = told::trade_id(notice.trade);
     let content = match notice.case {
-        Some(about) => MessageContent::Case(trade, told::case(marketplace, notice.line, about)),
+        Some((case, fen)) => MessageContent::Case(trade, told::case(marketplace, notice.line, case, Some(fen))),
         None if notice.topic == "taobao_trade_TradeMemoModified" => MessageContent::Other(notice.topic.to_owned()),
         None => {
             let raw = RawStatus::new(notice.word).expect("one of our words");

@@ -349,9 +349,8 @@ impl Writer<'_> {
 
     fn consignments(&self) -> Value {
         let order = self.order;
-        let consignment = |waybill: u64| {
+        let consignment = |(waybill, sent): (u64, UnixMillis)| {
             let (code, name) = carrier(waybill);
-            let left = order.shipped.unwrap_or(order.modified);
             let lines = order.lines.iter().filter(|line| line.waybill == Some(waybill));
             json!({
                 "id": waybill,
@@ -361,10 +360,10 @@ impl Writer<'_> {
                 "logisticsCompanyNo": code,
                 "logisticsCompanyName": name,
                 "logisticsBillNo": waybill.to_string(),
-                "deliveredTime": self.time(left),
+                "deliveredTime": self.time(sent),
                 "subItemIds": lines.map(|line| line.id.to_string()).collect::<Vec<_>>().join(","),
-                "gmtCreate": self.time(left),
-                "gmtModified": self.time(left)
+                "gmtCreate": self.time(sent),
+                "gmtModified": self.time(sent)
             })
         };
         order.waybills().into_iter().map(consignment).collect()

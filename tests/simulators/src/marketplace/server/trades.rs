@@ -128,8 +128,8 @@ fn line(order: &Order, line: &Line) -> Map<String, Value> {
         fields.insert("invoice_no".to_owned(), json!(waybill.to_string()));
         fields.insert("shipping_type".to_owned(), json!("express"));
     }
-    if let Some(shipped) = order.shipped.filter(|_| line.waybill.is_some()) {
-        fields.insert("consign_time".to_owned(), json!(plain(shipped)));
+    if let Some(sent) = line.sent {
+        fields.insert("consign_time".to_owned(), json!(plain(sent)));
     }
     if let Some(finished) = order.finished.filter(|_| stage.is_end() && stage != Stage::ClosedUnpaid) {
         fields.insert("end_time".to_owned(), json!(plain(finished)));
