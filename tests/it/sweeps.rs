@@ -85,6 +85,8 @@ impl EventQueue for Book {
     async fn send(&self, events: &[VerifiedEvent]) -> Result<(), PortError> {
         let mut known = self.0.lock().unwrap();
         for event in events {
+            // As the real queue does: what cannot be written is an error.
+            protocols::cloudevents::write(event.event()).unwrap();
             let Event::Trade(change) = event.event() else { continue };
             let seen = known.entry(change.trade.clone()).or_default();
             seen.facts += 1;

@@ -12,8 +12,8 @@ use adapters::ports::{
 };
 use domain::{ListingDigest, RawDetail, TradeId, TradeKey, TradeStatus};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use protocols::VerifiedEvent;
 use protocols::marketplace::{Account, FlowControl, ListPage, Listed, Malformed, Owned, Told};
+use protocols::{VerifiedEvent, cloudevents};
 
 use crate::stop::Stop;
 use crate::tally::Tally;
@@ -101,7 +101,12 @@ async fn events(
             Some(digest) => told.event(account, (*digest).clone(), clock.now(), raw).map_err(|why| why.to_string()),
             None => Err("a detail came for a trade that was not asked for".to_owned()),
         };
-        match made {
+        // What the queue could not take would hold the shop up for ever.
+        let written = made.and_then(|event| match cloudevents::write(event.event()) {
+            Ok(_) => Ok(event),
+            Err(why) => Err(why.to_string()),
+        });
+        match written {
             Ok(event) => events.push(event),
             Err(reason) => set_aside(account, id.as_str(), Malformed { reason, body }, quarantine, tally).await?,
         }

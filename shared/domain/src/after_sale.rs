@@ -90,6 +90,13 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// What a report at `at` says is asked back; `None` when it says nothing. Taobao's details name no money and its
+    /// messages do, so a claim without money gives way to any that has it, whenever that was.
+    pub fn reported(at: UnixMillis, id: &MessageId, line: Option<LineId>, money: Option<Money>) -> Option<Self> {
+        let at = if money.is_some() { at } else { UnixMillis::EPOCH };
+        (line.is_some() || money.is_some()).then(|| Self { at, id: id.clone(), line, money })
+    }
+
     /// What decides between two: the time, then more of the report.
     fn weight(&self) -> (UnixMillis, &MessageId, Option<&LineId>, Option<i64>) {
         (self.at, &self.id, self.line.as_ref(), self.money.map(Money::minor))

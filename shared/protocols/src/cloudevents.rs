@@ -372,8 +372,7 @@ fn read_after_sale(said: AfterSaleData, (at, id): Witness<'_>) -> Result<(AfterS
         }
     };
     let money = said.amount.map(|amount| amount.0);
-    let has_claim = said.line.is_some() || money.is_some();
-    let claim = has_claim.then(|| Claim { at, id: id.clone(), line: said.line, money });
+    let claim = Claim::reported(at, id, said.line, money);
     let case = AfterSale { state, claim };
     if case == AfterSale::default() {
         return Err(NotAnEvent::Invalid("after_sale says nothing"));

@@ -170,10 +170,7 @@ impl ToldCase {
     /// The record of this case as of a report.
     fn report(self, at: UnixMillis, id: &MessageId) -> (AfterSaleId, AfterSale) {
         let state = StateReport { at, id: id.clone(), state: self.state, raw: self.raw };
-        let is_claim = self.line.is_some() || self.money.is_some();
-        // Taobao's details name no money, its messages do: a claim without gives way to any that has it.
-        let claimed_at = if self.money.is_some() { at } else { UnixMillis::EPOCH };
-        let claim = is_claim.then(|| Claim { at: claimed_at, id: id.clone(), line: self.line, money: self.money });
+        let claim = Claim::reported(at, id, self.line, self.money);
         (self.id, AfterSale { state: Some(state), claim })
     }
 }

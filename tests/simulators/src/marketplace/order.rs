@@ -394,6 +394,12 @@ impl Order {
         hex::encode(digest.0.finalize()).chars().take(32).collect()
     }
 
+    /// The trade in the common words, as a reader that understood everything the marketplace tells would have it; with
+    /// this JSON as the answer that it came in.
+    pub fn told(&self, marketplace: Marketplace, json: String) -> protocols::marketplace::Told {
+        super::told::told(marketplace, self, json)
+    }
+
     /// Lets the next thing happen.
     pub(super) fn live(&mut self, at: UnixMillis, random: &mut Rng) -> Happened {
         self.has_odd_word = false;

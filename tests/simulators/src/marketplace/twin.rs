@@ -228,7 +228,7 @@ impl MemoryMarketplace {
         if self.is_garbled(order.id, Garbled::Detail) {
             return Err(NoDetail::Malformed(garbled(order)));
         }
-        let told = told::told(market.marketplace(), order, json(order));
+        let told = order.told(market.marketplace(), json(order));
         Ok(Answer::new(told, [self.owner(market)]))
     }
 }
