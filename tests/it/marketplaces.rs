@@ -113,6 +113,29 @@ async fn the_marketplaces_by_http_keep_the_promises_of_their_port() {
 }
 
 #[tokio::test]
+async fn every_detail_by_http_is_what_the_marketplace_holds() {
+    let server = Server::start(Options::demo(400)).await.unwrap();
+    let (market, _) = web(&server);
+    for place in Place::ALL {
+        let now = SystemClock.now();
+        server.play(place, "demo", (now.saturating_add_ms(-86_400_000), now.saturating_add_ms(-1_000)), 800);
+        let account = server.account(place, "demo").unwrap();
+        let orders: Vec<_> = server.market(place, "demo").unwrap().truth().cloned().collect();
+        // 1688 is asked for each by itself, and 20 times a second.
+        let orders = if place == Place::Alibaba1688 { orders.into_iter().rev().take(150).collect() } else { orders };
+        for some in orders.chunks(20) {
+            let ids: Vec<TradeId> = some.iter().map(|order| TradeId::new(order.id.to_string()).unwrap()).collect();
+            for (id, detail) in market.details(&account, &ids).await.unwrap() {
+                let mut told = detail.unwrap().belonging_to(&account).unwrap().into_inner();
+                let order = some.iter().find(|order| order.id.to_string() == id.as_str()).unwrap();
+                told.json.clear();
+                assert_eq!(told, order.told(place, String::new()), "{place:?} {id}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_may_be_tried_again_is_and_what_may_not_is_asked_once() {
     use Fault::{BreakOff, Cut, Page, Refuse, Status, TooMany};
     let server = Server::start(Options::demo(3)).await.unwrap();

@@ -21,6 +21,7 @@ mod privacy;
 mod refusals;
 mod settings;
 mod stage;
+mod sweeps;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -101,6 +102,13 @@ fn trials(context: Context) -> Vec<Trial> {
         trial(context, "refusals::strangers_and_replays_are_refused_with_the_contract_s_codes", refusals::codes),
         trial(context, "refusals::hostile_bodies_are_refused_and_nothing_is_enqueued", refusals::hostile),
         trial(context, "load::five_thousand_deliveries_end_in_the_right_orders", load::five_thousand),
+        trial(
+            context,
+            "sweeps::a_shop_of_5_000_orders_backfilled_and_30_minutes_of_change_swept_equals_the_marketplace_s_truth",
+            sweeps::five_thousand,
+        ),
+        trial(context, "sweeps::a_refund_at_the_marketplace_is_an_after_sale_of_the_trade", sweeps::refund),
+        trial(context, "sweeps::an_answer_of_another_account_is_refused_and_nothing_is_written", sweeps::foreign),
         trial(context, "money::ten_thousand_callbacks_come_to_the_gateways_truth", money::ten_thousand_callbacks),
         trial(context, "costs::every_status_item_of_the_run_is_at_most_one_write_unit", costs::item_sizes),
         trial(context, "settings::up_again_applies_new_settings_and_keeps_data", settings::up_again),

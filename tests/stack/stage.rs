@@ -8,7 +8,7 @@ use adapters::clock::{Clock, SystemClock};
 use adapters::secrets::Secrets;
 use anyhow::{Context, ensure};
 use aws_sdk_sqs::types::QueueAttributeName;
-use domain::{PaymentEvent, ShopId, SourceName, UnixMillis};
+use domain::{Marketplace, PaymentEvent, ShopId, SourceName, UnixMillis};
 use protocols::Channel;
 use reqwest::Method;
 use sampan::delivery::Delivery;
@@ -18,6 +18,7 @@ use sampan::samples;
 use sampan::stack::Session;
 use serde_json::{Value, json};
 use simulators::gateway::{self, Keys, Person};
+use simulators::marketplace;
 use simulators::web::{Page, Server};
 
 /// How long a test waits for what the queue and the writer do, in milliseconds. A bound, not a measure.
@@ -28,8 +29,15 @@ const LOOK_MS: u64 = 50;
 /// Where the simulated ECB publishes its file.
 pub const RATES_PATH: &str = "/eurofxref-daily.xml";
 
+/// Orders of the simulated Taobao shop, and of the simulated 1688 shop, which is asked for each by itself.
+const ORDERS: [usize; 2] = [5_000, 300];
+/// A shop of the stack's secrets that has the token of another.
+pub const MISTAKEN_SHOP: &str = "mistaken";
+
 /// The stack of a run.
 pub struct Stage {
+    /// The simulated marketplaces, with the keys that the stack's secrets know.
+    pub marketplaces: marketplace::server::Server,
     /// The simulated gateways, with the keys that the stack's secrets know.
     pub gateways: Keys,
     /// The simulated ECB.
@@ -54,10 +62,13 @@ impl Stage {
         let run = now().get().to_string();
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("stack-{run}"));
         let rates = Server::start().await?;
-        let running = local::up(&options(&directory, &rates)).await?;
+        let marketplaces = marketplace::server::Server::start(marketplaces()).await?;
+        write_secrets(&directory)?;
+        let running = local::up(&options(&directory, &rates, &marketplaces)).await?;
         let session = Session::local(running.stack.clone())?;
         let (api, secrets) = (session.api()?, session.secrets().await?);
         let stage = Self {
+            marketplaces,
             gateways: Keys::local(),
             rates,
             session,
@@ -73,7 +84,7 @@ impl Stage {
 
     /// The options that it was set with.
     pub fn options(&self) -> Options {
-        options(&self.directory, &self.rates)
+        options(&self.directory, &self.rates, &self.marketplaces)
     }
 
     /// Publishes the example rates, as of today.
@@ -173,10 +184,44 @@ impl Stage {
     }
 }
 
-/// The options of a stack in that directory, with its rates from the simulated ECB.
-fn options(directory: &Path, rates: &Server) -> Options {
-    let rates_url = Some(format!("{}{RATES_PATH}", rates.url));
-    Options { rates_url, ..Options::isolated(&root(), directory.to_owned()) }
+/// The options of a stack in that directory, with its rates from the simulated ECB and its marketplaces simulated.
+fn options(directory: &Path, rates: &Server, marketplaces: &marketplace::server::Server) -> Options {
+    Options {
+        rates_url: Some(format!("{}{RATES_PATH}", rates.url)),
+        ali1688_url: Some(marketplaces.url.clone()),
+        taobao_url: Some(marketplaces.url.clone()),
+        secrets: secrets_file(directory),
+        ..Options::isolated(&root(), directory.to_owned())
+    }
+}
+
+fn secrets_file(directory: &Path) -> PathBuf {
+    directory.join("stage-secrets.json")
+}
+
+/// The repository's secrets, with the mistaken shop besides.
+fn write_secrets(directory: &Path) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(root().join("infra/local/secrets.json"))?;
+    let mut document: Value = serde_json::from_str(&text)?;
+    let taobao = document.pointer_mut("/marketplaces/taobao").context("a taobao shop")?;
+    let mut mistaken = taobao["demo"].clone();
+    mistaken["seller_nick"] = "somebody-else".into();
+    taobao[MISTAKEN_SHOP] = mistaken;
+    std::fs::create_dir_all(directory)?;
+    std::fs::write(secrets_file(directory), serde_json::to_string_pretty(&document)?)?;
+    Ok(())
+}
+
+/// Two shops: orders of the last month, of which nobody pushed.
+fn marketplaces() -> marketplace::server::Options {
+    let mut options = marketplace::server::Options::demo(0);
+    for shop in &mut options.shops {
+        shop.orders = match shop.marketplace {
+            Marketplace::Taobao => ORDERS[0],
+            Marketplace::Alibaba1688 => ORDERS[1],
+        };
+    }
+    options
 }
 
 /// A request that nobody signed.

@@ -247,12 +247,14 @@ impl Sweeper {
     /// Runs until the sweep of one shop is through, however many runs that takes, and waits for other runs, for short
     /// silences, and out of short failures. The state that it ends with.
     pub async fn run(&self, key: &SweepKey, goal: Option<Window>) -> anyhow::Result<SweepState> {
-        let (mut failures, mut is_told) = (0, false);
+        let (mut failures, mut is_told, mut watermark) = (0, false, None);
         loop {
             let answer = self.invoke((key.kind, key.marketplace), Some(&key.shop), goal).await?;
             let Some(swept) = answer.into_iter().next() else { bail!("order-sweep answered nothing for {key}") };
             let reason = swept.reason.unwrap_or_default();
-            failures = if swept.outcome == Outcome::Failed && swept.listed == 0 { failures + 1 } else { 0 };
+            let is_further = watermark != swept.watermark;
+            failures = if swept.outcome == Outcome::Failed && !is_further { failures + 1 } else { 0 };
+            watermark = swept.watermark;
             match swept.outcome {
                 Outcome::Finished => return self.state(key).await,
                 Outcome::Unfinished => {}

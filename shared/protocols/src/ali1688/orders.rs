@@ -210,21 +210,18 @@ pub fn read_list(text: &str) -> Result<Answer<ListPage>, NotRead> {
 fn read_row(text: &str) -> Result<Listed, Reason> {
     let order: Order = answers::object(text, "a row of the list is not an order")?;
     let Object(base) = &order.base_info;
-    let of_order = [
-        &base.status,
-        &base.modify_time,
-        &base.total_amount,
-        &base.shipping_fee,
-        &base.refund,
-        &base.refund_status,
-        &base.pay_time,
-        &base.all_delivered_time,
-    ];
+    let of_order = [&base.status, &base.total_amount, &base.shipping_fee, &base.refund, &base.refund_status];
     let of_order = of_order.into_iter().map(|scalar| part(scalar.as_ref()));
+    // One moment comes in more than one offset.
+    let moments = [&base.modify_time, &base.pay_time, &base.all_delivered_time];
+    let moments = moments.map(|moment| moment.as_ref().and_then(|text| compact_time(text.as_str())));
+    let moments = moments.map(|moment| moment.map(UnixMillis::to_rfc3339).unwrap_or_default());
     let mut of_items: Vec<_> = order.product_items.iter().map(|Object(item)| item.digest_parts()).collect();
     // In which order items come is not documented, and says nothing.
     of_items.sort_unstable();
-    let digest = listing_digest(of_order.chain(of_items.into_iter().flatten())).ok_or("a row has no digest")?;
+    let digest =
+        listing_digest(of_order.chain(moments.iter().map(String::as_str)).chain(of_items.into_iter().flatten()))
+            .ok_or("a row has no digest")?;
     let modified_at = time(base.modify_time.as_ref(), compact_time)?;
     Ok(Listed { trade_id: base.id()?, modified_at, digest })
 }
@@ -292,7 +289,8 @@ fn packages(order: &Order) -> Result<Vec<ToldPackage>, Reason> {
     let signed_at = time(order.base_info.0.receiving_time.as_ref(), compact_time)?;
     let package = |Object(item): &Object<Consignment>| {
         let id = given(item.logistics_code.as_ref()).or(given(item.id.as_ref())).ok_or("a consignment has no id")?;
-        let named = item.logistics_company_name.as_ref().or(item.logistics_company_no.as_ref());
+        // The code where there is one: pushes name carriers by it, and one parcel must not have two carriers in turn.
+        let named = item.logistics_company_no.as_ref().or(item.logistics_company_name.as_ref());
         let carrier = given(named)
             .and_then(|name| clipped(name, Carrier::BYTES_MAX, Carrier::new, "the carrier has no name").ok())
             .filter(|_| given(item.kind.as_ref()) != Some(NO_CARRIER));

@@ -63,16 +63,16 @@ impl Stage {
         }
     }
 
-    /// The common status that the word stands for.
-    pub const fn common(self, marketplace: Marketplace) -> TradeStatus {
-        match (self, marketplace) {
-            (Self::Unpaid, _) => TradeStatus::AwaitingPayment,
-            (Self::Paid, _) | (Self::PartlyShipped, Marketplace::Alibaba1688) => TradeStatus::AwaitingShipment,
-            (Self::PartlyShipped, Marketplace::Taobao) => TradeStatus::PartlyShipped,
-            (Self::Shipped, _) => TradeStatus::Shipped,
-            (Self::Signed, _) => TradeStatus::Signed,
-            (Self::Finished, _) => TradeStatus::Finished,
-            (Self::ClosedUnpaid | Self::Closed, _) => TradeStatus::Closed,
+    /// The common status. 1688 has no word for goods of which a part was sent: the lines tell.
+    pub const fn common(self) -> TradeStatus {
+        match self {
+            Self::Unpaid => TradeStatus::AwaitingPayment,
+            Self::Paid => TradeStatus::AwaitingShipment,
+            Self::PartlyShipped => TradeStatus::PartlyShipped,
+            Self::Shipped => TradeStatus::Shipped,
+            Self::Signed => TradeStatus::Signed,
+            Self::Finished => TradeStatus::Finished,
+            Self::ClosedUnpaid | Self::Closed => TradeStatus::Closed,
         }
     }
 
@@ -343,9 +343,9 @@ impl Order {
         }
     }
 
-    /// The common status of that word.
-    pub const fn common(&self, marketplace: Marketplace) -> TradeStatus {
-        if self.has_odd_word { TradeStatus::Unrecognised } else { self.stage.common(marketplace) }
+    /// The common status.
+    pub const fn common(&self) -> TradeStatus {
+        if self.has_odd_word { TradeStatus::Unrecognised } else { self.stage.common() }
     }
 
     /// Where one of its lines stands.

@@ -97,7 +97,7 @@ pub(super) fn told(marketplace: Marketplace, order: &Order, json: String) -> Tol
     Told {
         trade_id: trade_id(order.id),
         modified_at: order.modified,
-        status: order.common(marketplace),
+        status: order.common(),
         raw_status: RawStatus::new(order.word(marketplace)).expect("one of our words"),
         content: TradeContent {
             created_at: Some(order.created),

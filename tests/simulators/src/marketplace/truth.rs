@@ -487,7 +487,7 @@ impl Market {
             trade: id,
             line: line.or(order.lines.first()).map_or(id, |line| line.id),
             word: order.word(self.marketplace),
-            status: order.common(self.marketplace),
+            status: order.common(),
             case,
             total: order.total(),
         };
