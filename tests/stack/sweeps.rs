@@ -79,7 +79,12 @@ pub async fn five_thousand(stage: Arc<Stage>) -> anyhow::Result<()> {
     for marketplace in Marketplace::ALL {
         let state = sweeper.run(&key(SweepKind::Backfill, marketplace, "demo")?, goal).await?;
         let kept = equals_the_truth(&stage, marketplace).await?;
-        println!("sweeps: {} has {kept} orders, read {} rows, queued {}", marketplace.as_str(), state.listed, state.changed);
+        println!(
+            "sweeps: {} has {kept} orders, read {} rows, queued {}",
+            marketplace.as_str(),
+            state.listed,
+            state.changed
+        );
         let incremental = key(SweepKind::Incremental, marketplace, "demo")?;
         let sweeps = stage.session.sweeps()?;
         let state = sweeps.read(&incremental).await?;

@@ -54,6 +54,7 @@ pub async fn run(session: &Session, arguments: Arguments) -> anyhow::Result<()> 
         step("Backfill", &format!("goes on where it was: {far}"));
     }
     let bar = progress("Backfill", far.done_ms, goal.length_ms());
+    let sweeper = sweeper.beside(bar.clone());
     let state = tokio::select! {
         ended = sweeper.run(&key, Some(goal)) => ended?,
         never = watch(&sweeper, &key, goal, &bar) => match never {},

@@ -18,6 +18,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use comfy_table::Table;
 use domain::sweep::{Limits, SweepKind, SweepState, Window};
 use domain::{InvalidText, Marketplace, ShopId, UnixMillis};
+use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 
 use crate::days;
@@ -28,8 +29,10 @@ use crate::table::{step, table};
 const RUN_SECONDS_MAX: u64 = 15 * 60;
 /// Opening a connection to AWS, in seconds.
 const CONNECT_SECONDS_MAX: u64 = 3;
-/// How long another run is left alone before the sweep is asked for again.
-const HELD_MS: u64 = 2_000;
+/// Between two looks at the state of a sweep that another run is at.
+const LOOK_MS: u64 = 1_000;
+/// How long another run may give no sign of life. One that is alive gives one every 10 seconds; a dead one is taken over.
+const STILL_MS_MAX: u64 = 30_000;
 /// The longest silence that is waited for, in milliseconds. Beyond it a person rather comes back later.
 const SILENCE_MS_MAX: i64 = 10 * 60 * 1_000;
 /// Runs in a row that may fail before a person is asked. The function has tried each call several times by then.
@@ -191,6 +194,8 @@ pub struct Sweeper {
     client: aws_sdk_lambda::Client,
     function: String,
     sweeps: DynamoSweeps,
+    /// What shows how far it is while it says something.
+    bar: ProgressBar,
 }
 
 impl Sweeper {
@@ -210,7 +215,14 @@ impl Sweeper {
             client: aws_sdk_lambda::Client::from_conf(settings.build()),
             function: session.stack.function("order-sweep")?.to_owned(),
             sweeps: session.sweeps()?,
+            bar: ProgressBar::hidden(),
         })
+    }
+
+    /// The same, which shows beside this bar what it has to say.
+    #[must_use]
+    pub(crate) fn beside(self, bar: ProgressBar) -> Self {
+        Self { bar, ..self }
     }
 
     /// How far a sweep is.
@@ -247,8 +259,14 @@ impl Sweeper {
     /// Runs until the sweep of one shop is through, however many runs that takes, and waits for other runs, for short
     /// silences, and out of short failures. The state that it ends with.
     pub async fn run(&self, key: &SweepKey, goal: Option<Window>) -> anyhow::Result<SweepState> {
-        let (mut failures, mut is_told, mut watermark) = (0, false, None);
+        let (mut failures, mut watermark) = (0, None);
         loop {
+            let (state, was_held) = self.wait_for_others(key).await?;
+            let is_through = state.goal.is_some() && state.goal == goal && state.remaining().is_none();
+            if was_held && is_through {
+                // Another run did what is asked for. Asked again, it would be done again.
+                return Ok(state);
+            }
             let answer = self.invoke((key.kind, key.marketplace), Some(&key.shop), goal).await?;
             let Some(swept) = answer.into_iter().next() else { bail!("order-sweep answered nothing for {key}") };
             let reason = swept.reason.unwrap_or_default();
@@ -257,23 +275,32 @@ impl Sweeper {
             watermark = swept.watermark;
             match swept.outcome {
                 Outcome::Finished => return self.state(key).await,
-                Outcome::Unfinished => {}
-                Outcome::Held => {
-                    if !is_told {
-                        step("Sweep", "another run is at it; waiting for its end");
-                        is_told = true;
-                    }
-                    tokio::time::sleep(Duration::from_millis(HELD_MS)).await;
-                }
+                Outcome::Unfinished | Outcome::Held => {}
                 Outcome::Paused => self.keep_silent(key).await?,
                 Outcome::Failed if failures < FAILURES_MAX => {
-                    step("Sweep", &format!("{reason}; trying again"));
+                    self.tell(&format!("{reason}; trying again"));
                     tokio::time::sleep(Duration::from_millis(FAILURE_MS)).await;
                 }
                 Outcome::Failed => bail!("{key} failed {failures} times: {reason}; the log of order-sweep says more"),
                 Outcome::Refused => bail!("{key} was refused: {reason}"),
             }
         }
+    }
+
+    /// Waits while another run is at the sweep and alive. The state then, and whether there was one.
+    async fn wait_for_others(&self, key: &SweepKey) -> anyhow::Result<(SweepState, bool)> {
+        let mut state = self.state(key).await?;
+        let (mut was_held, mut still_ms) = (false, 0);
+        while state.lease.is_some() && still_ms < STILL_MS_MAX {
+            if !was_held {
+                self.tell("another run is at it; waiting for its end");
+            }
+            tokio::time::sleep(Duration::from_millis(LOOK_MS)).await;
+            let next = self.state(key).await?;
+            still_ms = if next.lease == state.lease { still_ms + LOOK_MS } else { 0 };
+            (state, was_held) = (next, true);
+        }
+        Ok((state, was_held))
     }
 
     /// Waits until the marketplace may be asked again, when that is soon.
@@ -287,10 +314,15 @@ impl Sweeper {
             key.marketplace.as_str(),
             days::moment(until)
         );
-        step("Sweep", &format!("{} asked for silence of {}", key.marketplace.as_str(), days::span(left_ms)));
+        self.tell(&format!("{} asked for silence of {}", key.marketplace.as_str(), days::span(left_ms)));
         // A little longer: the function's clock may be behind this one.
-        tokio::time::sleep(Duration::from_millis(left_ms.unsigned_abs().saturating_add(HELD_MS))).await;
+        tokio::time::sleep(Duration::from_millis(left_ms.unsigned_abs().saturating_add(LOOK_MS))).await;
         Ok(())
+    }
+
+    /// Says something beside the bar, where there is one.
+    fn tell(&self, what: &str) {
+        self.bar.suspend(|| step("Sweep", what));
     }
 }
 

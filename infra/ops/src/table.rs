@@ -43,13 +43,12 @@ pub(crate) fn bar(name: &'static str, length: usize) -> ProgressBar {
 
 /// A bar over a span of time, of which a part is done. What is beside it tells more.
 pub(crate) fn progress(name: &'static str, done_ms: i64, length_ms: i64) -> ProgressBar {
-    let bar = ProgressBar::new(length_ms.unsigned_abs());
+    let bar = ProgressBar::new(length_ms.unsigned_abs()).with_position(done_ms.unsigned_abs());
     let style = ProgressStyle::with_template("{prefix:>9}  [{bar:30}] {percent:>3} %  {msg}");
     if let Ok(style) = style {
         bar.set_style(style.progress_chars("=> "));
     }
     bar.set_prefix(name);
-    bar.set_position(done_ms.unsigned_abs());
     bar.enable_steady_tick(Duration::from_millis(250));
     bar
 }
