@@ -157,9 +157,29 @@ async fn replace(sweeps: &impl Sweeps, key: &SweepKey, to: UnixMillis) -> anyhow
 
 #[cfg(test)]
 mod tests {
+    use adapters::testing::MemorySweeps;
     use domain::LeaseToken;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_watermark_is_set_whoever_is_at_the_sweep_and_he_moves_it_no_more() {
+        let (sweeps, token) = (MemorySweeps::default(), LeaseToken::new("a").unwrap());
+        let shop = ShopId::new("demo").unwrap();
+        let key = SweepKey { kind: SweepKind::Incremental, marketplace: Marketplace::Alibaba1688, shop };
+        let (to, later) = (days::start("2026-09-01").unwrap(), days::start("2026-09-06").unwrap());
+        let claimed = SweepState::default().claimed(&token);
+        let working = claimed.advanced(&token, later, 9, 9).unwrap();
+        for state in [claimed, working.clone()] {
+            assert_eq!(sweeps.replace(&key, &state).await.unwrap(), None);
+        }
+        assert_eq!(replace(&sweeps, &key, to).await.unwrap(), working);
+        let set = sweeps.read(&key).await.unwrap();
+        assert_eq!((set.watermark, set.lease.as_ref()), (Some(to), None));
+        assert!(set.advanced(&token, later, 1, 1).is_err());
+        let stale = working.advanced(&token, later, 1, 1).unwrap();
+        assert_eq!(sweeps.replace(&key, &stale).await.unwrap(), Some(set));
+    }
 
     #[test]
     fn a_table_of_sweeps_tells_where_each_stands_and_who_is_at_it() {
