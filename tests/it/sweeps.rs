@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use adapters::clock::Clock;
 use adapters::error::PortError;
-use adapters::ports::{
-    DetailOf, EventQueue, MarketError, Marketplace as _, RawDetails, SweepKey, Sweeps, TradeDetails,
-};
+use adapters::ports::{DetailOf, EventQueue, MarketError, RawDetails, SweepKey, Sweeps, TradeDetails};
 use adapters::secrets::{SecretCache, Secrets};
 use adapters::testing::{
     Fault, FaultPlan, Faulty, ManualClock, MemoryQuarantine, MemoryRawDetails, MemorySecrets, MemorySweeps,
