@@ -581,6 +581,20 @@ async fn a_raw_answer_goes_with_the_trade_or_into_the_bucket_when_it_is_large_an
 }
 
 #[tokio::test]
+async fn half_an_hour_of_changes_that_no_run_can_read_whole_is_gone_on_with() {
+    // Two seconds a call: a run reads about 5,500 rows, and the overlap alone holds more.
+    let made = (at(NOW - 90 * 60_000), at(NOW - 60_000));
+    let market = Market::generate(Place::Taobao, OWNER, 37, 25_000, made);
+    let world = World::of(vec![market], Conduct { call_ms: 2_000, ..Conduct::CALM }, 37);
+    world.book.learn(world.market.market().truth().filter(|order| order.id % 7 != 0));
+    world.book.learn(world.market.market().truth().filter(|order| order.modified < at(NOW - 40 * 60_000)));
+    world.start_at(at(NOW - 10 * 60_000)).await;
+    assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome, "unfinished");
+    world.sweep().await;
+    assert_eq!(world.missed(), Vec::<u64>::new());
+}
+
+#[tokio::test]
 async fn messages_are_confirmed_only_after_the_queue_has_them() {
     let conduct = Conduct::CALM;
     let undisturbed = World::with(200, conduct, 17);

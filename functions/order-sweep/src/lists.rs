@@ -63,6 +63,7 @@ pub(crate) async fn sweep(
 ) -> Result<(), Stop> {
     let by = if kind == SweepKind::Incremental { ListedBy::Modified } else { ListedBy::Created };
     let mut pending = slices(kind, held, time.clock.now(), &limits);
+    let through = pending.last().map_or(domain::UnixMillis::EPOCH, |slice| slice.window.end());
     pending.reverse();
     let (mut probe, mut settled, mut queued) = (None::<Probe>, 0_u64, Queued::new());
     let mut told = (0, 0);
@@ -96,7 +97,8 @@ pub(crate) async fn sweep(
                 settled = if slice.zone == Zone::Settled { settled.saturating_add(reading.total()) } else { settled };
                 let counts = (Tally::number(tally.listed), Tally::number(tally.changed));
                 let (listed, changed) = (counts.0 - told.0, counts.1 - told.1);
-                held.advance(sweeps, time.clock.now(), slice.window.end(), (listed, changed)).await?;
+                let end = reached(kind, slice, through, &limits);
+                held.advance(sweeps, time.clock.now(), end, (listed, changed)).await?;
                 told = counts;
                 if Tally::number(queued.len()) > limits.slice_rows_max {
                     queued.clear();
@@ -105,6 +107,16 @@ pub(crate) async fn sweep(
         }
     }
     Ok(())
+}
+
+/// Where the watermark stands after a slice. The next sweep begins the overlap before it: so after a settled slice, which
+/// need not be read again, it may stand the overlap behind the slice's end, and a run that is cut off is gone on with.
+fn reached(kind: SweepKind, slice: Slice, through: domain::UnixMillis, limits: &Limits) -> domain::UnixMillis {
+    match (kind, slice.zone) {
+        (SweepKind::Incremental, Zone::Settled) => slice.window.end().saturating_add_ms(limits.overlap_ms).min(through),
+        (SweepKind::Incremental, Zone::Mixed | Zone::Fresh)
+        | (SweepKind::Backfill | SweepKind::Audit | SweepKind::Tmc, _) => slice.window.end(),
+    }
 }
 
 /// Counts a page in: rows that cannot be read are rows all the same.

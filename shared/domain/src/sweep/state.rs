@@ -54,8 +54,9 @@ pub struct Lease {
 pub struct SweepState {
     /// Counts replacements; 0 for a state that was never kept.
     pub version: u64,
-    /// All that the sweep reads was read and queued up to here: of an incremental one by modified time, of a backfill
-    /// or an audit by time of creation within its goal.
+    /// All that the sweep reads was read and queued up to here: of a backfill or an audit by time of creation within its
+    /// goal. Of an incremental one, by modified time: for good up to the overlap before it, where the next one begins, and
+    /// once up to it, when the run was through.
     pub watermark: Option<UnixMillis>,
     /// What a backfill or an audit is to read.
     pub goal: Option<Window>,
