@@ -533,6 +533,57 @@ impl adapters::ports::Marketplace for Wordy {
     }
 }
 
+/// A marketplace that leaves the first detail out, or gives it for the second as well.
+struct Mistaken(MemoryMarketplace, bool);
+
+impl adapters::ports::Marketplace for Mistaken {
+    async fn list(&self, account: &Account, query: &ListQuery) -> Result<Answered<ListPage>, MarketError> {
+        self.0.list(account, query).await
+    }
+
+    async fn details(&self, account: &Account, trades: &[TradeId]) -> Result<Vec<DetailOf>, MarketError> {
+        let mut details = self.0.details(account, trades).await?;
+        let first = details.remove(0);
+        if self.1 {
+            details.insert(0, (first.0, details[0].1.clone()));
+        }
+        Ok(details)
+    }
+
+    async fn pull(&self, account: &Account) -> Result<Vec<Answered<Message>>, MarketError> {
+        self.0.pull(account).await
+    }
+
+    async fn confirm(&self, account: &Account, messages: &[MessageId]) -> Result<(), MarketError> {
+        self.0.confirm(account, messages).await
+    }
+}
+
+#[tokio::test]
+async fn a_detail_that_is_missing_stops_the_sweep_and_one_of_another_trade_is_set_aside() {
+    for (is_swapped, outcome, set_aside) in [(false, "failed", 0), (true, "finished", 1)] {
+        // All on one page, and so in one call.
+        let made = (at(NOW - 20 * 60_000), at(NOW - 60_000));
+        let world = World::of(vec![Market::generate(Place::Taobao, OWNER, 41, 3, made)], Conduct::CALM, 41);
+        let began = at(NOW - HOUR_MS);
+        world.start_at(began).await;
+        let market = Mistaken(world.market.clone(), is_swapped);
+        let settings = Settings { shops_at_once: 1, limits: world.limits };
+        let answer = handle(
+            serde_json::from_str(INCREMENTAL).unwrap(),
+            (Deadline::from_lambda(u64::MAX), settings),
+            &market,
+            (&world.book, &world.raw),
+            (&world.book, &world.quarantine),
+            (&world.sweeps, &world.secrets, &world.cache),
+            (&world.clock, &world.log),
+        );
+        assert_eq!(answer.await.unwrap().sweeps[0].outcome, outcome);
+        assert_eq!(world.quarantine.all().len(), set_aside);
+        assert_eq!(world.watermark().await == began, !is_swapped, "the watermark moves over what is kept alone");
+    }
+}
+
 /// The raw answers that were queued with a sweep of three orders.
 #[derive(Clone, Default)]
 struct RawSeen(Arc<Mutex<Vec<RawDetail>>>);

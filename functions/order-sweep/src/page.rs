@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use adapters::PortError;
 use adapters::clock::Clock;
 use adapters::gzip;
 use adapters::ports::{
@@ -46,10 +47,19 @@ pub(crate) async fn take(
         let ids: Vec<TradeId> = rows.iter().map(|row| row.trade_id.clone()).collect();
         tally.detail_calls += 1;
         let told = time.ask(async || market.details(account, &ids).await).await?;
+        let is_answered = |id: &TradeId| told.iter().any(|(answered, _)| answered == id);
+        if !ids.iter().all(is_answered) {
+            // The watermark must not move over a trade of which nothing was said.
+            return Err(PortError::unreadable("marketplace.details").into());
+        }
         let mut details = Vec::with_capacity(rows.len());
         for (id, detail) in told {
+            let detail = match detail {
+                Ok(answer) => Ok(answer.belonging_to(account)?).and_then(|told| of_trade(&id, told)),
+                Err(no_detail) => Err(no_detail),
+            };
             match detail {
-                Ok(answer) => details.push(answer.belonging_to(account)?),
+                Ok(told) => details.push(told),
                 Err(no_detail) => without_detail(id, no_detail, account, quarantine, tally).await?,
             }
         }
@@ -59,6 +69,15 @@ pub(crate) async fn take(
         queued.extend(rows.iter().map(|row| (row.trade_id.clone(), row.digest.clone())));
     }
     Ok(())
+}
+
+/// The detail, when it is of the trade that was asked for.
+fn of_trade(id: &TradeId, told: Owned<Told>) -> Result<Owned<Told>, NoDetail> {
+    if told.get().trade_id == *id {
+        return Ok(told);
+    }
+    let reason = "malformed: the detail is of another trade than was asked for".to_owned();
+    Err(NoDetail::Malformed(Malformed { reason, body: told.into_inner().json }))
 }
 
 /// The rows that say something else than when their trade was last asked for.

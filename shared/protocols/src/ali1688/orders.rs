@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::{error, status};
 use crate::answers::{self, Reason, Scalar, compact_time, decimal, given, part, spare, time, yuan};
 use crate::json::{self, Object};
-use crate::marketplace::reading::{clipped, digits};
+use crate::marketplace::reading::{clipped, digits, page};
 use crate::marketplace::{Answer, ListPage, Listed, Malformed, NotRead, Told, ToldCase, ToldPackage, listing_digest};
 
 /// `type` of a consignment that needs no carrier.
@@ -193,18 +193,7 @@ fn answer<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, NotRead> {
 /// Reads a page of a list. A row that cannot be read is in the page as such, and harms no other.
 pub fn read_list(text: &str) -> Result<Answer<ListPage>, NotRead> {
     let ListAnswer { result, total_record } = answer(text)?;
-    let total = given(total_record.as_ref()).and_then(|total| total.parse().ok());
-    let total = total.ok_or_else(|| NotRead::Unreadable("a list that does not say how long it is".to_owned()))?;
-    let mut page = ListPage { total, rows: Vec::with_capacity(result.len()), malformed: Vec::new() };
-    let mut owners = Vec::new();
-    for row in result {
-        owners.extend(owner(row.get()));
-        match read_row(row.get()) {
-            Ok(listed) => page.rows.push(listed),
-            Err(reason) => page.malformed.push(answers::malformed(row.get(), reason)),
-        }
-    }
-    Ok(Answer::new(page, owners))
+    page(total_record.as_ref(), &result, owner, read_row)
 }
 
 fn read_row(text: &str) -> Result<Listed, Reason> {

@@ -1,6 +1,29 @@
 //! What the readers of both marketplaces ask of a field besides its form.
 
-use crate::answers::{Reason, Scalar, given};
+use serde_json::value::RawValue;
+
+use super::{Answer, ListPage, Listed, NotRead};
+use crate::answers::{Reason, Scalar, given, malformed};
+
+/// A page of a list, by how a row of it and a row's owner are read. A row that cannot be read is in the page as such, and
+/// harms no other; it still names its owner.
+pub(crate) fn page(
+    total: Option<&Scalar>,
+    rows: &[&RawValue],
+    owner: fn(&str) -> Option<String>,
+    read_row: fn(&str) -> Result<Listed, Reason>,
+) -> Result<Answer<ListPage>, NotRead> {
+    let total = given(total).and_then(|total| total.parse().ok());
+    let total = total.ok_or_else(|| NotRead::Unreadable("a list that does not say how long it is".to_owned()))?;
+    let mut page = ListPage { total, rows: Vec::with_capacity(rows.len()), malformed: Vec::new() };
+    for row in rows {
+        match read_row(row.get()) {
+            Ok(listed) => page.rows.push(listed),
+            Err(reason) => page.malformed.push(malformed(row.get(), reason)),
+        }
+    }
+    Ok(Answer::new(page, rows.iter().filter_map(|row| owner(row.get()))))
+}
 
 /// An id that is a number, by its digits alone: `2.8E17` went through floating point and has lost some.
 pub(crate) fn digits(scalar: Option<&Scalar>) -> Option<&str> {

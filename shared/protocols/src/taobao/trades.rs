@@ -15,7 +15,7 @@ use super::call::BATCH_SEPARATOR as SEPARATOR;
 use super::{answer, error, status};
 use crate::answers::{self, Reason, Scalar, china_time, decimal, given, part, spare, time, yuan};
 use crate::json::{self, Object};
-use crate::marketplace::reading::{clipped, digits};
+use crate::marketplace::reading::{clipped, digits, page};
 use crate::marketplace::{
     Answer, ListPage, Listed, Malformed, NotRead, Refused, Told, ToldCase, ToldPackage, listing_digest,
 };
@@ -143,18 +143,7 @@ fn owner(trade: &str) -> Option<String> {
 pub fn read_list(text: &str) -> Result<Answer<ListPage>, NotRead> {
     let ListAnswer { response: Object(ListFields { total_results, trades }) } = answer(text)?;
     let rows = trades.map(|Object(rows)| rows.trade).unwrap_or_default();
-    let total = given(total_results.as_ref()).and_then(|total| total.parse().ok());
-    let total = total.ok_or_else(|| NotRead::Unreadable("a list that does not say how long it is".to_owned()))?;
-    let mut page = ListPage { total, rows: Vec::with_capacity(rows.len()), malformed: Vec::new() };
-    let mut owners = Vec::new();
-    for row in rows {
-        owners.extend(owner(row.get()));
-        match read_row(row.get()) {
-            Ok(listed) => page.rows.push(listed),
-            Err(reason) => page.malformed.push(answers::malformed(row.get(), reason)),
-        }
-    }
-    Ok(Answer::new(page, owners))
+    page(total_results.as_ref(), &rows, owner, read_row)
 }
 
 fn read_row(text: &str) -> Result<Listed, Reason> {
