@@ -60,7 +60,11 @@ fn a_picture_that_ends_early_is_refused_wherever_it_ends() {
     for (kind, file) in samples() {
         both(&file).unwrap_or_else(|refused| panic!("{kind} is whole: {refused}"));
         for eighth in 1..8 {
-            assert_eq!(reason(&file[..file.len() * eighth / 8]), "truncated: it ends before the picture does", "{kind}");
+            assert_eq!(
+                reason(&file[..file.len() * eighth / 8]),
+                "truncated: it ends before the picture does",
+                "{kind}"
+            );
         }
         for missing in 1..24 {
             assert_eq!(inspect(Spooled::of(&file[..file.len() - missing]).path()).unwrap_err().word(), "truncated");
@@ -108,13 +112,13 @@ fn a_header_that_promises_pixels_for_which_there_are_no_bytes_is_refused() {
     }
     let png = Png { width: 8_000, height: 5_000, depth: 8, colour: 6, ..Png::default() };
     assert_eq!(refusal(&png.with(&zlib_zeros(10_000))), "truncated");
-    assert_eq!(refusal(&png.with(&zlib_zeros(160_000_000 - 1_000))), "truncated", "rows are missing");
+    assert_eq!(refusal(&png.with(&zlib_zeros(160_000_000 - 1_000))), "damaged", "its last row is missing");
     let mut gif = gif(16, 16, &[(0, 0, 16, 16, vec![1; 256])]);
     let at = gif.windows(10).position(|block| block == [0x2c, 0, 0, 0, 0, 16, 0, 16, 0, 0]).unwrap();
     for at in [6, 8, at + 5, at + 7] {
         gif[at..at + 2].copy_from_slice(&4_000_u16.to_le_bytes());
     }
-    assert_eq!(refusal(&gif), "truncated");
+    assert_eq!(refusal(&gif), "damaged");
 }
 
 #[test]
@@ -165,9 +169,7 @@ fn metadata_that_inflates_to_a_flood_are_refused_as_a_bomb() {
     let flood = zlib_zeros(2_000_000_000);
     assert!(flood.len() < 2_500_000);
     let pixels = quarters(100, 100);
-    for (name, head) in
-        [(b"iCCP", b"x\0\0".as_slice()), (b"zTXt", b"x\0\0"), (b"iTXt", b"x\0\x01\0en\0x\0")]
-    {
+    for (name, head) in [(b"iCCP", b"x\0\0".as_slice()), (b"zTXt", b"x\0\0"), (b"iTXt", b"x\0\x01\0en\0x\0")] {
         let file = Png::of(&pixels, &png_chunk(name, &[head, &flood].concat()));
         let begun = Instant::now();
         assert_eq!(reason(&file), "bomb: its profile or texts inflate to too much");
