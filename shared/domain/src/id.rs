@@ -200,6 +200,18 @@ checked_text!(
     Picture, "picture", 512, is_text
 );
 checked_text!(
+    /// Which of a product's pictures: `main-1`, `detail-3`, `sku-3332085412530`.
+    Position, "position", 48, is_plain
+);
+checked_text!(
+    /// Where a picture is, as it is asked for: absolute. Whether it may be fetched is for whoever fetches to say.
+    ImageUrl, "image url", 1_024, is_text
+);
+checked_text!(
+    /// What a host gave to ask again with: an `ETag` or a `Last-Modified`, as it came.
+    Validator, "validator", 256, is_text
+);
+checked_text!(
     /// A digest of what a list said of a trade, in hex.
     ListingDigest, "listing digest", 32, is_plain
 );
