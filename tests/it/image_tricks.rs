@@ -315,10 +315,11 @@ async fn no_redirect_leads_to_an_address_that_may_not_be_asked() {
                 stage.host.url_of(&format!("/chain{number}"))
             }
         };
-        let reason = stage.refusal(&url).await;
-        assert!(!reason.is_empty());
+        // Beside a base some forms are paths of the very host that redirects, which has no such picture.
+        let answer = stage.source.fetch(&ImageUrl::new(url).unwrap(), &Known::Nothing).await.answer;
+        assert!(answer.is_err(), "{trick}: {answer:?}");
         stage.assert_unharmed(trick);
-        followed += 1;
+        followed += usize::from(matches!(answer, Err(NoImage::Refused(_))));
     }
     assert!(followed >= 300, "{followed} redirects");
     stage.host.publish_chain("/long", 302, 9, "/end.jpg");

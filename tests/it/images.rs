@@ -370,20 +370,14 @@ async fn a_second_run_over_http_is_conditional_requests_without_a_byte_of_a_pict
         .map(|asked| asked.body_bytes)
         .sum();
     assert!(changed > 0 && asked.body_bytes == of_changed);
-    let current: BTreeSet<_> = requests
-        .iter()
-        .map(|request| {
-            let path = request
-                .url
-                .as_str()
-                .strip_prefix(&web.host.url_of(""))
-                .map(|path| format!("/{}", path.trim_start_matches('/')));
-            digest_of(&web.host.resource(&path.unwrap()).unwrap().body.bytes()).unwrap()
-        })
-        .collect();
-    let named: BTreeSet<_> =
-        second.manifest.all().into_values().filter_map(|entry| Some(entry.record?.original.digest)).collect();
-    assert_eq!(named, current);
+    // Of a host without validators only another length tells: those of odd numbers are as they were.
+    let manifest = second.manifest.all();
+    for (number, request) in requests.iter().enumerate().step_by(2) {
+        let path = format!("/img/ibank/{number}.jpg");
+        let there = digest_of(&web.host.resource(&path).unwrap().body.bytes());
+        let record = manifest[&request.image].record.as_ref().unwrap();
+        assert_eq!(Some(&record.original.digest), there.as_ref(), "{path}");
+    }
 }
 
 /// What a conduct of the host comes to when it is the next answer alone.
@@ -408,6 +402,7 @@ async fn after_every_fault_of_the_host_the_bucket_holds_what_the_host_has() {
             (reasons, true) => assert!(reasons.is_empty(), "{name}: {reasons:?}"),
         }
         // Whatever it was, asking again once the host behaves ends in its pictures.
+        album.clock.advance_ms(1);
         let again: Vec<ImageRequest> =
             requests.into_iter().map(|request| ImageRequest { refetch: true, ..request }).collect();
         assert!(album.drain(&web.source, &again).await.is_empty(), "{name}");
