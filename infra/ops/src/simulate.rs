@@ -10,6 +10,7 @@ use domain::{Marketplace, ShopId, TradeFacts, TradeId, TradeKey, UnixMillis};
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use simulators::images::{self, Host, Wild};
 use simulators::marketplace::server::{Options, Server, ShopOptions};
 
 /// The routes of a simulator answer from memory.
@@ -22,6 +23,35 @@ const READS_AT_ONCE_MAX: usize = 16;
 pub enum SimulateCommand {
     /// 1688 and Taobao, with a shop `demo` each, until interrupted
     Marketplace(Arguments),
+    /// A host of pictures, until interrupted
+    Images(ImagesArguments),
+}
+
+/// How the image host is.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Below /img/ it has a picture at every path, a JPEG unless the name ends in .png or .webp. Each has an ETag and a
+Last-Modified, and is the same again until it is changed.
+
+  SAMPAN_IMAGE_HOSTS=127.0.0.1:PORT make up               a local stack that may ask it
+
+For you, not for the stack:
+  GET  URL/simulator/state                                connections, requests, bytes, the most in a second
+  POST URL/simulator/change?percent=10                    a tenth of the pictures that were asked for are others now
+  POST URL/simulator/change?path=/img/1.jpg               this one is
+  POST URL/simulator/conduct?below=/img/1&name=503        how what is below a path is answered; a strange name tells all
+  POST URL/simulator/conduct                              as it should be
+  POST URL/simulator/forget                               counting begins anew")]
+pub struct ImagesArguments {
+    /// The port on 127.0.0.1; 0 takes a free one
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// Which pictures: the same seed makes the same ones
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Of a hundred requests, so many fail by chance, in a way that is over at the next one
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=100))]
+    faults_percent: u8,
 }
 
 /// How the marketplaces are.
@@ -65,11 +95,21 @@ impl Arguments {
 
 /// Plays until it is interrupted.
 pub async fn run(command: SimulateCommand) -> anyhow::Result<()> {
-    let SimulateCommand::Marketplace(arguments) = command;
-    let server = Server::start(arguments.options()).await;
-    let server = server.with_context(|| format!("cannot listen on port {}", arguments.port))?;
-    println!("1688 and Taobao are simulated at {}", server.url);
-    pending().await
+    match command {
+        SimulateCommand::Marketplace(arguments) => {
+            let server = Server::start(arguments.options()).await;
+            let server = server.with_context(|| format!("cannot listen on port {}", arguments.port))?;
+            println!("1688 and Taobao are simulated at {}", server.url);
+            pending().await
+        }
+        SimulateCommand::Images(ImagesArguments { port, seed, faults_percent }) => {
+            let wild = Some(Wild::small());
+            let host = Host::start(images::Options { port, seed, wild, faults_percent, ..images::Options::default() });
+            let host = host.await.with_context(|| format!("cannot listen on port {port}"))?;
+            println!("an image host is simulated at {}", host.url);
+            pending().await
+        }
+    }
 }
 
 /// Simulated marketplaces that run somewhere.
