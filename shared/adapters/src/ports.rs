@@ -243,7 +243,7 @@ pub trait Marketplace {
         &self,
         account: &Account,
         query: &ListQuery,
-    ) -> impl Future<Output = Result<Answer<ListPage>, MarketError>> + Send;
+    ) -> impl Future<Output = Result<Answer<ListPage<TradeId>>, MarketError>> + Send;
 
     /// The details of trades, as many as were asked for, in any order; in one call where the marketplace has one for
     /// many.

@@ -262,7 +262,7 @@ impl<P: Sweeps + Sync> Sweeps for Faulty<P> {
 }
 
 impl<P: Marketplace + Sync> Marketplace for Faulty<P> {
-    async fn list(&self, account: &Account, query: &ListQuery) -> Result<Answer<ListPage>, MarketError> {
+    async fn list(&self, account: &Account, query: &ListQuery) -> Result<Answer<ListPage<TradeId>>, MarketError> {
         self.plan.around("market.list", self.port.list(account, query)).await
     }
 
