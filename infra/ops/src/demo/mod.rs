@@ -21,6 +21,7 @@ use clap::Args;
 use domain::{OrderStatus, OrderView, UnixMillis};
 
 use crate::http::Api;
+use crate::local::SimulatedUrls;
 use crate::samples::Gateways;
 use crate::simulate::Simulated;
 use crate::stack::Session;
@@ -54,7 +55,11 @@ pub struct Arguments {
 
 /// Runs the demo, and fails when anything ended otherwise than the story tells. Sweeps are shown where the stack asks
 /// these simulated marketplaces.
-pub async fn run(session: &Session, simulated: Option<&str>, arguments: Arguments) -> anyhow::Result<()> {
+pub async fn run(
+    session: &Session,
+    simulated: Option<SimulatedUrls>,
+    arguments: Arguments,
+) -> anyhow::Result<()> {
     let now = SystemClock.now();
     let seed = arguments.seed.unwrap_or_else(|| now.get().unsigned_abs());
     let secrets = session.secrets().await?;
@@ -75,7 +80,7 @@ pub async fn run(session: &Session, simulated: Option<&str>, arguments: Argument
     print_endings(&tally, &all);
     print_quarantine(session).await?;
     print_time_to_visible(&api, &secrets, &shop_front, arguments.probes).await?;
-    let swept = sweep(session, simulated).await?;
+    let swept = sweep(session, simulated.as_ref()).await?;
     let told = tally.surprises.into_iter().chain(all.iter().flat_map(Beside::surprises));
     let surprises: Vec<String> = told.chain(swept).collect();
     if !surprises.is_empty() {
@@ -87,15 +92,17 @@ pub async fn run(session: &Session, simulated: Option<&str>, arguments: Argument
 }
 
 /// Plays the act of the sweeps, unless the stack asks other marketplaces than the simulated ones.
-async fn sweep(session: &Session, simulated: Option<&str>) -> anyhow::Result<Vec<String>> {
+async fn sweep(session: &Session, simulated: Option<&SimulatedUrls>) -> anyhow::Result<Vec<String>> {
     let asked = session.parameters().await?;
-    let is_asked =
-        |url: &&str| ["Ali1688Url", "TaobaoUrl"].iter().all(|name| asked.get(*name).is_some_and(|asked| asked == url));
-    let Some(url) = simulated.filter(is_asked) else {
+    let is_asked = |urls: &&SimulatedUrls| {
+        let is_it = |name: &str| asked.get(name).is_some_and(|asked| *asked == urls.marketplaces);
+        ["Ali1688Url", "TaobaoUrl"].into_iter().all(is_it)
+    };
+    let Some(urls) = simulated.filter(is_asked) else {
         heading("Sweeps are not shown: this stack asks other marketplaces than the simulated ones");
         return Ok(Vec::new());
     };
-    sweeps::play(session, &Simulated::new(url.to_owned())?).await
+    sweeps::play(session, &Simulated::new(urls.marketplaces.clone())?).await
 }
 
 /// Plays the story: orders are created; everything is sent at once, and what the story says is late; money is given

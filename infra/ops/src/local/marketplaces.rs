@@ -50,8 +50,8 @@ fn image_hosts(more: &str, own: Option<String>) -> anyhow::Result<String> {
     let named = more.split(',').map(str::trim).filter(|host| !host.is_empty());
     let mut hosts = vec![HOST.to_owned()];
     for host in named.map(str::to_owned).chain(own) {
-        let is_name = host.chars().all(|letter| letter.is_ascii_alphanumeric() || ".-:".contains(letter));
-        ensure!(is_name, "SAMPAN_IMAGE_HOSTS: {host} is neither the name of a host nor 127.0.0.1 with a port");
+        let is_name = host.chars().all(|letter| letter.is_ascii_alphanumeric() || ".-:[]".contains(letter));
+        ensure!(is_name, "SAMPAN_IMAGE_HOSTS: {host} is neither the name of a host nor an address of this machine with a port");
         if !hosts.contains(&host) {
             hosts.push(host);
         }
@@ -68,8 +68,8 @@ mod tests {
         let hosts = |more: &str, own: Option<&str>| image_hosts(more, own.map(str::to_owned)).ok();
         assert_eq!(hosts("", None).unwrap(), "alicdn.com");
         assert_eq!(hosts("", Some("127.0.0.1:9")).unwrap(), "alicdn.com,127.0.0.1:9");
-        let all = hosts("a.example, 127.0.0.1:8,, alicdn.com", Some("127.0.0.1:9")).unwrap();
-        assert_eq!(all, "alicdn.com,a.example,127.0.0.1:8,127.0.0.1:9");
+        let all = hosts("a.example, 127.0.0.1:8,, alicdn.com,[::1]:7", Some("127.0.0.1:9")).unwrap();
+        assert_eq!(all, "alicdn.com,a.example,127.0.0.1:8,[::1]:7,127.0.0.1:9");
         for more in ["http://127.0.0.1:8", "a.example/x", "*.example", "a b"] {
             assert_eq!(hosts(more, None), None, "{more}");
         }
