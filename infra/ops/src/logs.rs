@@ -37,8 +37,7 @@ pub async fn lines(session: &Session, folder: &str, since: UnixMillis) -> anyhow
 
 async fn events(client: &Client, function: &str, since_ms: i64) -> anyhow::Result<Vec<FilteredLogEvent>> {
     let group = format!("/aws/lambda/{function}");
-    let mut pages =
-        client.filter_log_events().log_group_name(group).start_time(since_ms).into_paginator().send();
+    let mut pages = client.filter_log_events().log_group_name(group).start_time(since_ms).into_paginator().send();
     let mut events = Vec::new();
     while let Some(page) = pages.next().await {
         let page = page.with_context(|| format!("cannot read the log of {function}"))?;

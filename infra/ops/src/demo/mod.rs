@@ -55,11 +55,7 @@ pub struct Arguments {
 
 /// Runs the demo, and fails when anything ended otherwise than the story tells. Sweeps are shown where the stack asks
 /// these simulated marketplaces.
-pub async fn run(
-    session: &Session,
-    simulated: Option<SimulatedUrls>,
-    arguments: Arguments,
-) -> anyhow::Result<()> {
+pub async fn run(session: &Session, simulated: Option<SimulatedUrls>, arguments: Arguments) -> anyhow::Result<()> {
     let now = SystemClock.now();
     let seed = arguments.seed.unwrap_or_else(|| now.get().unsigned_abs());
     let secrets = session.secrets().await?;

@@ -63,7 +63,11 @@ impl Figures {
         let Some(line) = serde_json::from_str::<Line>(line).ok().filter(|line| line.event == SYNCED) else { return };
         let waits = matches!(line.outcome.as_str(), "failed" | "handed_back");
         if let Some(key) = line.key {
-            if waits { self.waiting.insert(key) } else { self.waiting.remove(&key) };
+            if waits {
+                self.waiting.insert(key)
+            } else {
+                self.waiting.remove(&key)
+            };
         }
         *self.outcomes.entry(line.outcome).or_default() += 1;
         self.digests.extend(line.digest);
@@ -131,7 +135,8 @@ mod tests {
     #[test]
     fn the_sums_are_of_the_lines_of_pictures_alone() {
         let mut figures = Figures::default();
-        let rest = r#","image.bytes":1048576,"image.requests":2,"image.puts":3,"image.thumbnails":2,"image.digest":"a""#;
+        let rest =
+            r#","image.bytes":1048576,"image.requests":2,"image.puts":3,"image.thumbnails":2,"image.digest":"a""#;
         for line in [
             line("stored", 1, rest),
             line("known", 2, r#","image.bytes":1048576,"image.requests":1,"image.digest":"a""#),

@@ -10,9 +10,8 @@ mod verify;
 
 use clap::Subcommand;
 
-pub(crate) use figures::Figures;
-pub use sync::{SyncArguments, Synced};
-pub(crate) use sync::{Syncer, Work};
+pub use figures::Figures;
+pub use sync::{SyncArguments, Synced, Syncer, Work};
 pub use verify::{Compared, VerifyArguments, compare};
 
 use crate::stack::Session;

@@ -52,13 +52,15 @@ pub struct SyncArguments {
 
 /// What is to be brought here.
 #[derive(Debug, Clone)]
-pub(crate) struct Work {
-    pub(crate) marketplace: Marketplace,
-    pub(crate) shop: ShopId,
+pub struct Work {
+    /// Where.
+    pub marketplace: Marketplace,
+    /// Of which shop.
+    pub shop: ShopId,
     /// All products, or those that changed.
-    pub(crate) is_full: bool,
+    pub is_full: bool,
     /// Whether to wait for further tries.
-    pub(crate) waits: bool,
+    pub waits: bool,
 }
 
 /// What came of it.
@@ -103,7 +105,7 @@ struct Asked {
 
 /// Product-sweep, and what follows it.
 #[derive(Debug)]
-pub(crate) struct Syncer<'a> {
+pub struct Syncer<'a> {
     session: &'a Session,
     function: Function,
     sqs: aws_sdk_sqs::Client,
@@ -112,13 +114,13 @@ pub(crate) struct Syncer<'a> {
 
 impl<'a> Syncer<'a> {
     /// That of a stack.
-    pub(crate) fn new(session: &'a Session) -> anyhow::Result<Self> {
+    pub fn new(session: &'a Session) -> anyhow::Result<Self> {
         let function = Function::new(session, "product-sweep")?;
         Ok(Self { session, function, sqs: session.sqs(), bars: ImageBars::new() })
     }
 
     /// Sweeps, and follows the queue until nothing of it is left.
-    pub(crate) async fn run(&self, work: &Work) -> anyhow::Result<Synced> {
+    pub async fn run(&self, work: &Work) -> anyhow::Result<Synced> {
         let (since, asked) = (SystemClock.now(), Asked::default());
         let follower = Follower::new(self.session, "image-sync", since)?;
         let before = self.set_aside().await?;
@@ -189,12 +191,7 @@ impl<'a> Syncer<'a> {
     }
 
     /// Follows log and queue until nothing is left, or only what waits for another try. The sums, and how many wait.
-    async fn follow(
-        &self,
-        mut follower: Follower,
-        waits: bool,
-        asked: &Asked,
-    ) -> anyhow::Result<(Figures, usize)> {
+    async fn follow(&self, mut follower: Follower, waits: bool, asked: &Asked) -> anyhow::Result<(Figures, usize)> {
         let (mut figures, mut moved_at, mut seen) = (Figures::default(), Instant::now(), None);
         loop {
             for line in follower.more().await? {

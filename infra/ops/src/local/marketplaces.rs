@@ -51,7 +51,10 @@ fn image_hosts(more: &str, own: Option<String>) -> anyhow::Result<String> {
     let mut hosts = vec![HOST.to_owned()];
     for host in named.map(str::to_owned).chain(own) {
         let is_name = host.chars().all(|letter| letter.is_ascii_alphanumeric() || ".-:[]".contains(letter));
-        ensure!(is_name, "SAMPAN_IMAGE_HOSTS: {host} is neither the name of a host nor an address of this machine with a port");
+        ensure!(
+            is_name,
+            "SAMPAN_IMAGE_HOSTS: {host} is neither the name of a host nor an address of this machine with a port"
+        );
         if !hosts.contains(&host) {
             hosts.push(host);
         }
