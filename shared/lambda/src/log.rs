@@ -45,6 +45,14 @@ pub mod field {
     pub const IMAGE_BYTES: &str = "image.bytes";
     /// Requests that a picture took, redirects and further tries included.
     pub const IMAGE_REQUESTS: &str = "image.requests";
+    /// Pictures of products that were asked for.
+    pub const IMAGES_REQUESTED: &str = "images.requested";
+    /// Pictures that products no longer have, marked as removed.
+    pub const IMAGES_REMOVED: &str = "images.removed";
+    /// Addresses in products that are of nothing that is fetched, such as pictures within a page.
+    pub const IMAGES_ELSEWHERE: &str = "images.elsewhere";
+    /// Pictures beyond the most that are kept of a product.
+    pub const IMAGES_BEYOND: &str = "images.beyond";
     /// Objects that were put into the bucket for a picture.
     pub const IMAGE_PUTS: &str = "image.puts";
     /// Thumbnails among them.
