@@ -127,7 +127,8 @@ pub(crate) struct Kept {
     /// Why it is here.
     pub(crate) reason: String,
     age_seconds: i64,
-    body: String,
+    /// The message. It may hold what people must not read.
+    pub(crate) body: String,
 }
 
 /// Lists or replays the quarantine.
@@ -263,7 +264,8 @@ async fn move_one(
     Ok(queue)
 }
 
-async fn replay_one(session: &Session, id: &str) -> anyhow::Result<()> {
+/// Puts the message with this id back.
+pub(crate) async fn replay_one(session: &Session, id: &str) -> anyhow::Result<()> {
     let (client, queue) = (session.sqs(), session.stack.queue("quarantine")?);
     let (mut held, missing) = hold(&client, queue).await?;
     let moved = match (held.remove(id), missing) {

@@ -1,9 +1,11 @@
 //! `sampan local demo`: the main job, shown. The shop front creates orders; deliveries and callbacks go in as 1688, a
 //! warehouse, six gateways and strangers send them, repeated and in any order; and what comes out is read back,
-//! checked against the story, and printed. Then marketplaces are asked for orders of which nobody told.
+//! checked against the story, and printed. Then marketplaces are asked for orders of which nobody told, and for products,
+//! whose pictures are brought here.
 
 mod acts;
 mod beside;
+mod images;
 mod payments;
 mod plan;
 mod probe;
@@ -23,7 +25,7 @@ use domain::{OrderStatus, OrderView, UnixMillis};
 use crate::http::Api;
 use crate::local::SimulatedUrls;
 use crate::samples::Gateways;
-use crate::simulate::Simulated;
+use crate::simulate::{Simulated, SimulatedImages};
 use crate::stack::Session;
 use crate::table::{bar, heading, step};
 use crate::{orders, queues, table};
@@ -87,7 +89,7 @@ pub async fn run(session: &Session, simulated: Option<SimulatedUrls>, arguments:
     Ok(())
 }
 
-/// Plays the act of the sweeps, unless the stack asks other marketplaces than the simulated ones.
+/// Plays the acts of the sweeps and of the pictures, unless the stack asks other marketplaces than the simulated ones.
 async fn sweep(session: &Session, simulated: Option<&SimulatedUrls>) -> anyhow::Result<Vec<String>> {
     let asked = session.parameters().await?;
     let is_asked = |urls: &&SimulatedUrls| {
@@ -95,10 +97,12 @@ async fn sweep(session: &Session, simulated: Option<&SimulatedUrls>) -> anyhow::
         ["Ali1688Url", "TaobaoUrl"].into_iter().all(is_it)
     };
     let Some(urls) = simulated.filter(is_asked) else {
-        heading("Sweeps are not shown: this stack asks other marketplaces than the simulated ones");
+        heading("Sweeps and pictures are not shown: this stack asks other marketplaces than the simulated ones");
         return Ok(Vec::new());
     };
-    sweeps::play(session, &Simulated::new(urls.marketplaces.clone())?).await
+    let mut surprises = sweeps::play(session, &Simulated::new(urls.marketplaces.clone())?).await?;
+    surprises.extend(images::play(session, &SimulatedImages::new(urls.images.clone())?).await?);
+    Ok(surprises)
 }
 
 /// Plays the story: orders are created; everything is sent at once, and what the story says is late; money is given
@@ -235,6 +239,11 @@ fn print_next(all: &[Beside<'_>]) {
             format!("target/debug/sampan audit --marketplace 1688 --shop {}", plan::SHOP),
             "yesterday's orders there beside ours",
         ),
+        (
+            format!("target/debug/sampan images sync --shop {} --full", plan::SHOP),
+            "the pictures of all its products once more",
+        ),
+        ("target/debug/sampan images verify".to_owned(), "what is known of pictures beside the bucket"),
         ("target/debug/sampan send --sample ORDER_BUYER_VIEW_ORDER_PAY".to_owned(), "a delivery of your own"),
         ("target/debug/sampan send --help".to_owned(), "how to send events and payments of your own"),
         ("target/debug/sampan help".to_owned(), "all that the operator can do"),

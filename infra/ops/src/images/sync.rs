@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use adapters::clock::{Clock, SystemClock};
-use anyhow::{bail, ensure};
+use adapters::ports::{ImageQueue, Manifest};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
-use domain::{Marketplace, ShopId};
+use domain::{ImageEntry, ImageKey, ImageRecord, ImageRequest, Marketplace, ShopId, UnixMillis};
 use futures::future::try_join;
 
 use super::Figures;
@@ -33,7 +34,8 @@ const STILL_MS_MAX: u128 = 11 * 60 * 1_000;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Without --full it asks for the pictures of products that changed since the last sweep, or that the marketplace said had
-changed. A picture that did not change costs one request at its host. Stopped at any time, the stack goes on by itself.
+changed. With --full it reads the whole catalogue, and asks for every picture that is known again: one that did not change
+costs one request at its host. Stopped at any time, the stack goes on by itself.
 It ends with an error when a picture ended in quarantine or in the dead-letter queue, or could not be had yet.")]
 pub struct SyncArguments {
     /// Where
@@ -42,7 +44,7 @@ pub struct SyncArguments {
     /// The shop, by its name in the secrets document
     #[arg(long, value_parser = shop_name)]
     shop: ShopId,
-    /// All pictures of all products, also of those that did not change
+    /// All pictures of all products, also those of products that did not change
     #[arg(long)]
     full: bool,
     /// Wait for the next tries of pictures that could not be had, which come after about half an hour
@@ -70,8 +72,10 @@ pub struct Synced {
     pub listed: u64,
     /// Those of them whose pictures were asked for.
     pub changed: u64,
-    /// Pictures that were asked for.
+    /// Pictures that the sweep asked for.
     pub requested: u64,
+    /// Pictures that were known and are asked for again, as they were asked for last.
+    pub again: u64,
     /// What became of pictures meanwhile, these and others.
     pub figures: Figures,
     /// Messages that came into quarantine meanwhile.
@@ -124,7 +128,7 @@ impl<'a> Syncer<'a> {
         let (since, asked) = (SystemClock.now(), Asked::default());
         let follower = Follower::new(self.session, "image-sync", since)?;
         let before = self.set_aside().await?;
-        let sweep = self.sweep(work, &asked);
+        let sweep = self.sweep(work, since, &asked);
         let (mut synced, (figures, waiting)) = try_join(sweep, self.follow(follower, work.waits, &asked)).await?;
         self.bars.clear();
         let after = self.set_aside().await?;
@@ -146,7 +150,7 @@ impl<'a> Syncer<'a> {
     }
 
     /// Runs until the sweep is through, however many runs that takes.
-    async fn sweep(&self, work: &Work, asked: &Asked) -> anyhow::Result<Synced> {
+    async fn sweep(&self, work: &Work, since: UnixMillis, asked: &Asked) -> anyhow::Result<Synced> {
         let kind = if work.is_full { "backfill" } else { "incremental" };
         let (mut synced, mut failures) = (Synced::default(), 0);
         loop {
@@ -160,8 +164,28 @@ impl<'a> Syncer<'a> {
             if self.goes_on(&swept, failures).await? {
                 continue;
             }
+            if work.is_full {
+                synced.again = self.ask_again(work, since).await?;
+                asked.pictures.store(synced.requested.saturating_add(synced.again), Ordering::Relaxed);
+            }
             asked.is_all.store(true, Ordering::Relaxed);
             return Ok(synced);
+        }
+    }
+
+    /// Asks again for every picture of the shop that the sweep did not ask for: its product is as it was, and so the sweep
+    /// left it out. The request is the last one's, so that a later one of the sweep's is never overtaken.
+    async fn ask_again(&self, work: &Work, since: UnixMillis) -> anyhow::Result<u64> {
+        let (manifest, queue) = (self.session.manifest()?, self.session.image_queue()?);
+        let (mut again, mut after): (u64, Option<ImageKey>) = (0, None);
+        loop {
+            let page = manifest.list(after.as_ref()).await.context("cannot read the manifest")?;
+            let Some((last, _)) = page.last() else { return Ok(again) };
+            after = Some(last.clone());
+            let requests: Vec<ImageRequest> =
+                page.into_iter().filter_map(|(image, entry)| last_request(image, entry, work, since)).collect();
+            queue.send(&requests).await.context("not all pictures are on the image queue; run the command again")?;
+            again = again.saturating_add(u64::try_from(requests.len()).unwrap_or(u64::MAX));
         }
     }
 
@@ -223,6 +247,14 @@ impl<'a> Syncer<'a> {
     }
 }
 
+/// The request that a picture of the shop was fetched by, when its product still has it and it was not asked for since.
+fn last_request(image: ImageKey, entry: ImageEntry, work: &Work, since: UnixMillis) -> Option<ImageRequest> {
+    let product = &image.product;
+    let is_meant = (product.marketplace, &product.shop) == (work.marketplace, &work.shop) && !entry.is_removed();
+    let ImageRecord { asked_at, url, .. } = entry.record.filter(|record| is_meant && record.asked_at < since)?;
+    Some(ImageRequest { image, url, asked_at, refetch: false })
+}
+
 /// Where the pictures stand that were asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
@@ -250,8 +282,9 @@ pub(super) async fn run(session: &Session, arguments: SyncArguments) -> anyhow::
     step("Images", &format!("{} {shop}: the pictures of {what}", marketplace.as_str()));
     let work = Work { marketplace, shop, is_full: full, waits: wait };
     let synced = Syncer::new(session)?.run(&work).await?;
-    let mut rows = table(["products listed", "of these asked for", "pictures asked for"]);
-    rows.add_row([synced.listed, synced.changed, synced.requested].map(|count| count.to_string()));
+    let mut rows = table(["products listed", "of these changed", "their pictures", "others, asked for again"]);
+    let Synced { listed, changed, requested, again, .. } = synced;
+    rows.add_row([listed, changed, requested, again].map(|count| count.to_string()));
     println!("{rows}");
     if synced.figures != Figures::default() {
         println!("{}", synced.figures.outcomes_table());
@@ -265,6 +298,8 @@ pub(super) async fn run(session: &Session, arguments: SyncArguments) -> anyhow::
 
 #[cfg(test)]
 mod tests {
+    use domain::{Format, ImageDigest, ImageUrl, Original, Position, Validators};
+
     use super::*;
 
     const fn depth(visible: usize, held: usize) -> Depth {
@@ -298,6 +333,53 @@ mod tests {
         assert_eq!(standing(depth(0, 2), &failed, 3, QUIET_MS_MIN - 1), Standing::Moving);
         assert_eq!(standing(depth(0, 3), &failed, 3, QUIET_MS_MIN), Standing::Moving, "one is being fetched");
         assert_eq!(standing(depth(1, 2), &failed, 3, QUIET_MS_MIN), Standing::Moving);
+    }
+
+    #[test]
+    fn a_picture_is_asked_for_again_as_it_was_asked_for_last() {
+        let at = |seconds: i64| UnixMillis::from_seconds(seconds).unwrap();
+        let work = Work {
+            marketplace: Marketplace::Alibaba1688,
+            shop: ShopId::new("demo").unwrap(),
+            is_full: true,
+            waits: false,
+        };
+        let image = |product: &str| ImageKey {
+            product: product.parse().unwrap(),
+            position: Position::new("main-1").unwrap(),
+        };
+        let record = |asked_at| ImageRecord {
+            asked_at: at(asked_at),
+            fetched_at: at(asked_at + 1),
+            url: ImageUrl::new("https://cbu01.alicdn.com/a.jpg").unwrap(),
+            original: Original {
+                digest: ImageDigest::new("a".repeat(64)).unwrap(),
+                format: Format::Jpeg,
+                bytes: 7,
+                width: 1,
+                height: 1,
+            },
+            validators: Validators::default(),
+            thumbnails: Vec::new(),
+        };
+        let entry = |asked_at, removed_at: Option<i64>| ImageEntry {
+            record: Some(record(asked_at)),
+            removed_at: removed_at.map(at),
+        };
+        let last = |product: &str, entry| last_request(image(product), entry, &work, at(9));
+        let ours = "1688#demo#7";
+        let again = ImageRequest { image: image(ours), url: record(5).url, asked_at: at(5), refetch: false };
+        assert_eq!(last(ours, entry(5, None)), Some(again));
+        assert_eq!(last(ours, entry(5, Some(4))).map(|request| request.asked_at), Some(at(5)));
+        for (product, entry) in [
+            ("1688#other#7", entry(5, None)),
+            ("taobao#demo#7", entry(5, None)),
+            (ours, entry(9, None)),
+            (ours, entry(5, Some(6))),
+            (ours, ImageEntry::default()),
+        ] {
+            assert_eq!(last(product, entry), None, "{product}");
+        }
     }
 
     #[test]
