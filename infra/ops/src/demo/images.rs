@@ -162,7 +162,8 @@ mod tests {
     use super::*;
 
     fn figures(outcomes: &[&str], puts: u64) -> Figures {
-        let mut figures = Figures { puts, ..Figures::default() };
+        let mut figures = Figures::default();
+        figures.puts = puts;
         for outcome in outcomes {
             figures.add(&format!(r#"{{"event":"image.synced","outcome":"{outcome}"}}"#));
         }
