@@ -24,6 +24,8 @@ mod hostile;
 mod hostile_orders;
 mod hostile_payment_tricks;
 mod hostile_payments;
+mod image_tricks;
+mod images;
 mod interleavings;
 mod joins;
 mod ledger;

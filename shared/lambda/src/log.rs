@@ -37,8 +37,6 @@ pub mod field {
     pub const PRODUCT_ID: &str = "product.id";
     /// A picture of a product, as `marketplace#shop#product_id#position`.
     pub const IMAGE_KEY: &str = "image.key";
-    /// The host that a picture was asked of.
-    pub const IMAGE_HOST: &str = "image.host";
     /// The name of a picture's bytes.
     pub const IMAGE_DIGEST: &str = "image.digest";
     /// How long a picture is that was fetched, in bytes.
@@ -123,6 +121,8 @@ pub mod metric {
     pub const SWEEP_FAILED: &str = "sweep_failed";
     /// Statuses in words that we do not know.
     pub const UNRECOGNISED_STATUS: &str = "unrecognised_status";
+    /// Pictures that will never be kept, and are in quarantine.
+    pub const IMAGE_REFUSED: &str = "image_refused";
     /// Trades that an audit found to differ from ours.
     pub const AUDIT_FOUND: &str = "audit_found";
 }

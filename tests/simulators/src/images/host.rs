@@ -26,7 +26,7 @@ const MODIFIED_S: i64 = 1_767_225_600;
 /// Each change is so much later than the one before.
 const CHANGE_S: i64 = 3_600;
 /// How wide and high a picture is whose pixels nobody looks at.
-const SMALL_SIZE: (u32, u32) = (32, 32);
+const SMALL_SIZE: (u16, u16) = (32, 32);
 
 /// How a resource has its `ETag`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Resource {
     }
 
     /// A small picture.
-    pub fn picture(format: Format, seed: u64, size: (u32, u32)) -> Self {
+    pub fn picture(format: Format, seed: u64, size: (u16, u16)) -> Self {
         Self::of(format.content_type(), Body::picture(format, seed, size))
     }
 
@@ -127,7 +127,7 @@ pub struct Wild {
     /// Only below this path.
     pub below: String,
     /// How wide and high they are.
-    pub size: (u32, u32),
+    pub size: (u16, u16),
     /// From how many to how many bytes JPEGs have; one that needs more has more.
     pub bytes: (u64, u64),
     /// By what they are known again.

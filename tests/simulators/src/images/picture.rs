@@ -1,19 +1,25 @@
 //! Pictures made by code: the same seed is the same picture, byte for byte.
 
-use std::io::Cursor;
 use std::sync::{Arc, LazyLock};
 
 use fastrand::Rng;
-use image::{ImageFormat, Rgb, RgbImage};
+use image_webp::WebPEncoder;
+use jpeg_encoder::{ColorType, Encoder};
 use sha2::{Digest, Sha256};
 
-/// What a JPEG begins with, and the marker of a comment.
+/// The markers that a JPEG begins with, that a comment begins with, and that the pixels follow (ITU-T T.81, B.1.1.3).
 const START_OF_IMAGE: [u8; 2] = [0xFF, 0xD8];
 const COMMENT: [u8; 2] = [0xFF, 0xFE];
+const START_OF_SCAN: u8 = 0xDA;
 /// A comment with its marker: its own length is 16 bits, which count themselves and not the marker.
 const COMMENT_BYTES: u64 = 65_537;
 /// The marker and the length of a comment.
 const COMMENT_HEAD_BYTES: usize = 4;
+/// Good enough that a flat colour stays one.
+const JPEG_QUALITY: u8 = 85;
+/// How many patches are in a picture, and how much darker its sky grows.
+const PATCHES: usize = 6;
+const SHADE: u32 = 96;
 /// An endless body has so many bytes: at 1 GB a second they last for 292 years.
 const ENDLESS_BYTES: u64 = 1 << 63;
 
@@ -47,12 +53,24 @@ impl Format {
         }
     }
 
-    fn of(self) -> ImageFormat {
-        match self {
-            Self::Jpeg => ImageFormat::Jpeg,
-            Self::Png => ImageFormat::Png,
-            Self::WebP => ImageFormat::WebP,
-        }
+    /// Rows of pixels of three bytes, written in this format.
+    fn written(self, pixels: &[u8], (width, height): (u16, u16)) -> Vec<u8> {
+        let (mut written, wide, high) = (Vec::new(), u32::from(width), u32::from(height));
+        let is_written = match self {
+            Self::Jpeg => {
+                Encoder::new(&mut written, JPEG_QUALITY).encode(pixels, width, height, ColorType::Rgb).is_ok()
+            }
+            Self::WebP => {
+                WebPEncoder::new(&mut written).encode(pixels, wide, high, image_webp::ColorType::Rgb8).is_ok()
+            }
+            Self::Png => {
+                let mut encoder = png::Encoder::new(&mut written, wide, high);
+                encoder.set_color(png::ColorType::Rgb);
+                encoder.write_header().and_then(|mut writer| writer.write_image_data(pixels)).is_ok()
+            }
+        };
+        assert!(is_written, "a picture of some pixels can be written");
+        written
     }
 }
 
@@ -77,39 +95,31 @@ impl Body {
         Self::of([])
     }
 
-    /// A picture of this size: a sky that grows darker and a few coloured boxes.
+    /// A picture of this size: a sky that grows darker and a few coloured patches.
     ///
     /// # Panics
     /// When there is not one pixel, or more to a side than the format can say.
-    pub fn picture(format: Format, seed: u64, (width, height): (u32, u32)) -> Self {
+    pub fn picture(format: Format, seed: u64, (width, height): (u16, u16)) -> Self {
         let mut random = Rng::with_seed(seed);
         let sky: [u8; 3] = [random.u8(..), random.u8(..), random.u8(..)];
-        let mut picture = RgbImage::from_fn(width, height, |x, y| {
-            let shade = |at: u32, of: u32| u8::try_from(u64::from(at) * 96 / u64::from(of.max(1))).unwrap_or(u8::MAX);
+        let patches: Vec<Patch> = std::iter::repeat_with(|| Patch::any(&mut random, (width, height))).take(PATCHES).collect();
+        let shade = |at: u16, of: u16| u8::try_from(u32::from(at) * SHADE / u32::from(of.max(1))).unwrap_or(u8::MAX);
+        let pixel = |(x, y): (u16, u16)| {
             let [red, green, blue] = sky;
-            Rgb([red.wrapping_add(shade(x, width)), green.wrapping_add(shade(y, height)), blue])
-        });
-        for _ in 0..6 {
-            let colour = Rgb([random.u8(..), random.u8(..), random.u8(..)]);
-            let (left, top) = (random.u32(0..width), random.u32(0..height));
-            for y in top..height.min(top + height / 4 + 1) {
-                for x in left..width.min(left + width / 4 + 1) {
-                    picture.put_pixel(x, y, colour);
-                }
-            }
-        }
-        let mut written = Cursor::new(Vec::new());
-        picture.write_to(&mut written, format.of()).expect("a picture of some pixels can be written");
-        Self::of(written.into_inner())
+            let plain = [red.wrapping_add(shade(x, width)), green.wrapping_add(shade(y, height)), blue];
+            patches.iter().rev().find(|filled| filled.has((x, y))).map_or(plain, |filled| filled.colour)
+        };
+        let pixels: Vec<u8> = (0..height).flat_map(|y| (0..width).flat_map(move |x| pixel((x, y)))).collect();
+        Self::of(format.written(&pixels, (width, height)))
     }
 
-    /// A JPEG of exactly so many bytes, or its own length where that is more: between its first marker and the rest
-    /// stand comments. Decoders skip them, so it is as valid as it was.
-    pub fn padded(seed: u64, size: (u32, u32), bytes: u64) -> Self {
+    /// A JPEG of exactly so many bytes, or its own length where that is more: between its tables and its pixels stand
+    /// comments. Decoders skip them, so it is as valid as it was, and its size is told near its beginning.
+    pub fn padded(seed: u64, size: (u16, u16), bytes: u64) -> Self {
         let Self { start: picture, .. } = Self::picture(Format::Jpeg, seed, size);
-        let rest = picture.get(START_OF_IMAGE.len()..).unwrap_or_default();
         let filler_bytes = bytes.saturating_sub(length_of(&picture));
-        Self { start: Arc::from(START_OF_IMAGE), filler_bytes, seed, end: Arc::from(rest) }
+        let (tables, pixels) = picture.split_at(start_of_scan(&picture).unwrap_or(START_OF_IMAGE.len()));
+        Self { start: Arc::from(tables), filler_bytes, seed, end: Arc::from(pixels) }
     }
 
     /// A JPEG whose comments never end.
@@ -204,6 +214,40 @@ impl Body {
     }
 }
 
+/// Where the pixels of a JPEG begin. Each segment before them says its length.
+fn start_of_scan(jpeg: &[u8]) -> Option<usize> {
+    let mut at = START_OF_IMAGE.len();
+    loop {
+        match jpeg.get(at..)? {
+            [0xFF, START_OF_SCAN, ..] => return Some(at),
+            [0xFF, _, high, low, ..] => at += 2 + usize::from(u16::from_be_bytes([*high, *low])),
+            _ => return None,
+        }
+    }
+}
+
+/// A coloured patch in a picture.
+struct Patch {
+    corner: (u16, u16),
+    size: (u16, u16),
+    colour: [u8; 3],
+}
+
+impl Patch {
+    fn any(random: &mut Rng, (width, height): (u16, u16)) -> Self {
+        Self {
+            corner: (random.u16(0..width), random.u16(0..height)),
+            size: (width / 4 + 1, height / 4 + 1),
+            colour: [random.u8(..), random.u8(..), random.u8(..)],
+        }
+    }
+
+    fn has(&self, (x, y): (u16, u16)) -> bool {
+        let within = |at: u16, from: u16, size: u16| at.checked_sub(from).is_some_and(|at| at < size);
+        within(x, self.corner.0, self.size.0) && within(y, self.corner.1, self.size.1)
+    }
+}
+
 fn length(bytes: usize) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
@@ -223,22 +267,49 @@ fn copy(from: &[u8], offset: u64, into: &mut [u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
     use super::*;
 
-    fn decode(body: &Body) -> image::DynamicImage {
-        image::load_from_memory(&body.bytes()).unwrap()
+    /// The pixels of a JPEG.
+    fn decode(body: &Body) -> Vec<u8> {
+        jpeg_decoder::Decoder::new(body.bytes().as_slice()).decode().unwrap()
     }
 
     #[test]
     fn a_picture_decodes_and_its_seed_alone_decides_it() {
+        let size = |body: &Body, format| {
+            let bytes = Cursor::new(body.bytes());
+            match format {
+                Format::Jpeg => {
+                    let mut decoder = jpeg_decoder::Decoder::new(bytes);
+                    let pixels = decoder.decode().unwrap();
+                    let told = decoder.info().unwrap();
+                    (u32::from(told.width), u32::from(told.height), pixels)
+                }
+                Format::Png => {
+                    let mut reader = png::Decoder::new(bytes).read_info().unwrap();
+                    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+                    let told = reader.next_frame(&mut pixels).unwrap();
+                    (told.width, told.height, pixels)
+                }
+                Format::WebP => {
+                    let mut decoder = image_webp::WebPDecoder::new(bytes).unwrap();
+                    let mut pixels = vec![0; decoder.output_buffer_size().unwrap()];
+                    decoder.read_image(&mut pixels).unwrap();
+                    (decoder.dimensions().0, decoder.dimensions().1, pixels)
+                }
+            }
+        };
         for format in Format::ALL {
             let body = Body::picture(format, 7, (60, 40));
-            assert_eq!(image::guess_format(&body.bytes()).unwrap(), format.of());
-            let decoded = decode(&body);
-            assert_eq!((decoded.width(), decoded.height()), (60, 40));
+            let (width, height, pixels) = size(&body, format);
+            assert_eq!((width, height, pixels.len()), (60, 40, 60 * 40 * 3));
             assert_eq!(body, Body::picture(format, 7, (60, 40)));
             assert_ne!(body.sha256(), Body::picture(format, 8, (60, 40)).sha256());
         }
+        let pixels = |format| size(&Body::picture(format, 7, (60, 40)), format).2;
+        assert_eq!(pixels(Format::Png), pixels(Format::WebP), "neither loses anything");
     }
 
     #[test]

