@@ -29,12 +29,14 @@ use simulated::Simulated;
 pub use simulated::{SimulatedUrls, simulated_urls};
 
 /// The functions of the stack: folder, and the template's parameter for the key of its zip.
-pub const FUNCTIONS: [(&str, &str); 5] = [
+pub const FUNCTIONS: [(&str, &str); 7] = [
     ("webhook-intake", "WebhookIntakeCodeKey"),
     ("status-writer", "StatusWriterCodeKey"),
     ("payment-callback", "PaymentCallbackCodeKey"),
     ("orders-api", "OrdersApiCodeKey"),
     ("order-sweep", "OrderSweepCodeKey"),
+    ("product-sweep", "ProductSweepCodeKey"),
+    ("image-sync", "ImageSyncCodeKey"),
 ];
 
 /// The port that is taken when none is named: the one that emulators of AWS have.
