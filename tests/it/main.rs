@@ -33,6 +33,7 @@ mod marketplaces;
 mod meaning;
 mod money;
 mod payments;
+mod product_sweeps;
 mod reading;
 mod refunds;
 mod signatures;

@@ -72,6 +72,7 @@ async fn objects(stage: &Stage) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
 /// What the host has at the URL of a record.
 fn hosted(host: &Host, record: &ImageRecord) -> anyhow::Result<Vec<u8>> {
     let path = record.url.as_str().strip_prefix(&host.url).context("a picture from elsewhere")?;
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
     Ok(host.resource(path).with_context(|| format!("nothing is at {path}"))?.body.bytes())
 }
 

@@ -229,6 +229,7 @@ fn write_secrets(directory: &Path) -> anyhow::Result<()> {
 /// Two shops: orders of the last month, of which nobody pushed; and products, whose pictures are at this host.
 fn marketplaces(images: &Host) -> marketplace::server::Options {
     let mut options = marketplace::server::Options::demo(0);
+    options.picture_host.clone_from(&images.url);
     for shop in &mut options.shops {
         shop.orders = match shop.marketplace {
             Marketplace::Taobao => ORDERS[0],
