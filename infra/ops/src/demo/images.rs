@@ -129,7 +129,7 @@ impl Act<'_> {
         println!("{rows}");
         let Compared { pictures, named, objects, missing, .. } = compared;
         println!(
-            "skipped: the host said that it is as it was; stored once: another product's picture has the same bytes\n\
+            "skipped: the host said that it is as it was; stored once: another picture has the same bytes, which are here already\n\
              {pictures} pictures are known and name {named} objects; the bucket holds {objects}, and lacks {}",
             missing.len()
         );
