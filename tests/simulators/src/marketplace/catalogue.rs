@@ -198,8 +198,8 @@ impl Catalogue for MemoryCatalogue {
 
 #[cfg(test)]
 mod tests {
-    use domain::{ShopId, UnixMillis};
     use domain::sweep::Window;
+    use domain::{ShopId, UnixMillis};
     use protocols::marketplace::{Access, Ali1688Access, ListedBy};
     use secrecy::SecretString;
 
