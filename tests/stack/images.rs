@@ -31,12 +31,12 @@ fn s3(stage: &Stage) -> Client {
 }
 
 /// A picture that no product of the simulated marketplace has.
-fn image(stage: &Stage, product: u32) -> anyhow::Result<ImageKey> {
+pub fn image(stage: &Stage, product: u32) -> anyhow::Result<ImageKey> {
     let product = format!("1688#strays-{}#{product}", &stage.run[stage.run.len() - 8..]).parse()?;
     Ok(ImageKey { product, position: Position::new("main-1")? })
 }
 
-fn request(image: ImageKey, url: String) -> anyhow::Result<ImageRequest> {
+pub fn request(image: ImageKey, url: String) -> anyhow::Result<ImageRequest> {
     Ok(ImageRequest { image, url: ImageUrl::new(url)?, asked_at: now(), refetch: false })
 }
 
@@ -195,7 +195,7 @@ pub async fn inward(stage: Arc<Stage>) -> anyhow::Result<()> {
 }
 
 /// Takes this many messages out of quarantine: each body with its reason. Then it is empty.
-async fn take_quarantined(stage: &Stage, count: usize) -> anyhow::Result<Vec<(String, String)>> {
+pub async fn take_quarantined(stage: &Stage, count: usize) -> anyhow::Result<Vec<(String, String)>> {
     let (sqs, queue) = (stage.session.sqs(), stage.session.stack.queue("quarantine")?);
     let mut taken = Vec::new();
     while taken.len() < count {

@@ -130,6 +130,7 @@ fn trials(context: Context) -> Vec<Trial> {
         trial(context, "money::ten_thousand_callbacks_come_to_the_gateways_truth", money::ten_thousand_callbacks),
         trial(context, "costs::every_status_item_of_the_run_is_at_most_one_write_unit", costs::item_sizes),
         trial(context, "settings::up_again_applies_new_settings_and_keeps_data", settings::up_again),
+        trial(context, "settings::other_image_hosts_and_another_cap_hold_after_up_again", settings::images),
         trial(context, "privacy::no_body_secret_name_phone_or_address_is_in_any_log", privacy::canaries),
     ]
 }
