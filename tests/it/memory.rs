@@ -18,8 +18,8 @@ use domain::{
 };
 use lambda::deadline::Deadline;
 use lambda::log::MemoryLog;
-use order_sweep::handler::{Settings, handle};
-use order_sweep::request::Request;
+use lambda::sweep::{Request, Settings};
+use order_sweep::handler::handle;
 use peak_alloc::PeakAlloc;
 use protocols::VerifiedEvent;
 use protocols::marketplace::{Account, Answer, ListPage, ListQuery, Listed, Message, Told};
@@ -46,16 +46,16 @@ impl Endless {
 }
 
 impl Marketplace for Endless {
-    async fn list(&self, _: &Account, query: &ListQuery) -> Result<Answer<ListPage>, MarketError> {
+    async fn list(&self, _: &Account, query: &ListQuery) -> Result<Answer<ListPage<TradeId>>, MarketError> {
         let is_within = |order: &u64| (query.window.start()..=query.window.end()).contains(&self.created(*order));
         let found = (0..self.orders).rev().filter(is_within);
         let skipped = usize::try_from((query.page - 1) * query.page_rows).unwrap();
         let row = |order: u64| Listed {
-            trade_id: TradeId::new(order.to_string()).unwrap(),
+            id: TradeId::new(order.to_string()).unwrap(),
             modified_at: Some(self.created(order)),
             digest: ListingDigest::new(format!("{order:032x}")).unwrap(),
         };
-        let rows: Vec<Listed> = found.clone().skip(skipped).take(query.page_rows as usize).map(row).collect();
+        let rows: Vec<Listed<TradeId>> = found.clone().skip(skipped).take(query.page_rows as usize).map(row).collect();
         let page = ListPage { total: u64::try_from(found.count()).unwrap(), rows, malformed: Vec::new() };
         Ok(Answer::new(page, None))
     }

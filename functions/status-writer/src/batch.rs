@@ -36,6 +36,8 @@ impl Gathered {
         match event {
             Event::Order(change) => self.orders.entry(change.order).or_default().push((position, change.report)),
             Event::Trade(change) => self.add_fact(position, change.trade, change.fact),
+            // In no write yet, and so handed back.
+            Event::Product(_) => {}
         }
     }
 

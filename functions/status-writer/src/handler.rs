@@ -93,6 +93,7 @@ fn line(record: &Record, read: Option<Event>, ending: &Ending) -> WideEvent {
     let Some(event) = read else { return line };
     let line = line.with(field::EVENT_ID, event.id());
     match event {
+        Event::Product(change) => line.with(field::PRODUCT_ID, change.product.to_string()),
         Event::Order(change) => line
             .with(field::EVENT_SOURCE, change.report.by.source.as_str())
             .with(field::ORDER_ID, change.order.as_str()),

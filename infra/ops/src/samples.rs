@@ -263,7 +263,7 @@ mod tests {
         assert_eq!((push.kind.as_str(), push.message_id), (name, id));
         let trade = |event| match event {
             Event::Trade(change) => change.trade,
-            Event::Order(_) => panic!("a push speaks of trades"),
+            Event::Order(_) | Event::Product(_) => panic!("a push speaks of trades"),
         };
         push.events.into_iter().map(trade).collect()
     }

@@ -33,6 +33,22 @@ pub mod field {
     pub const ORDER_ID: &str = "order.id";
     /// The marketplace's trade, as `marketplace#shop#trade_id`.
     pub const TRADE_ID: &str = "trade.id";
+    /// The marketplace's product, as `marketplace#shop#product_id`.
+    pub const PRODUCT_ID: &str = "product.id";
+    /// A picture of a product, as `marketplace#shop#product_id#position`.
+    pub const IMAGE_KEY: &str = "image.key";
+    /// The host that a picture was asked of.
+    pub const IMAGE_HOST: &str = "image.host";
+    /// The name of a picture's bytes.
+    pub const IMAGE_DIGEST: &str = "image.digest";
+    /// How long a picture is that was fetched, in bytes.
+    pub const IMAGE_BYTES: &str = "image.bytes";
+    /// Requests that a picture took, redirects and further tries included.
+    pub const IMAGE_REQUESTS: &str = "image.requests";
+    /// Objects that were put into the bucket for a picture.
+    pub const IMAGE_PUTS: &str = "image.puts";
+    /// Thumbnails among them.
+    pub const IMAGE_THUMBNAILS: &str = "image.thumbnails";
     /// The vendor's type of a push.
     pub const PUSH_TYPE: &str = "push.type";
     /// A payment, as `gateway#payment_id`.

@@ -253,5 +253,6 @@ fn time_of(event: &Event) -> Option<UnixMillis> {
     match event {
         Event::Order(change) => Some(change.report.at),
         Event::Trade(change) => change.fact.at(),
+        Event::Product(change) => Some(change.at),
     }
 }

@@ -88,7 +88,7 @@ impl Account {
 /// By which time a list is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListedBy {
-    /// When a trade was last modified.
+    /// When it was last modified.
     Modified,
     /// When it was made.
     Created,
@@ -107,14 +107,14 @@ pub struct ListQuery {
     pub page_rows: u64,
 }
 
-/// A row of a list.
+/// A row of a list of what has ids of this kind: of trades, or of products.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
-    /// The trade.
-    pub trade_id: TradeId,
+pub struct Listed<Id> {
+    /// The trade or the product.
+    pub id: Id,
     /// When it was last modified. Only in a list by that time, where it is what the list goes by.
     pub modified_at: Option<UnixMillis>,
-    /// What the row says, in short: when this differs from what was seen with the last detail, the trade changed.
+    /// What the row says, in short: when this differs from what was seen with the last detail, it changed.
     pub digest: ListingDigest,
 }
 
@@ -129,11 +129,11 @@ pub struct Malformed {
 
 /// What a page of a list holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListPage {
+pub struct ListPage<Id> {
     /// How many rows the list has in all, by the marketplace's word.
     pub total: u64,
     /// The rows of this page that could be read.
-    pub rows: Vec<Listed>,
+    pub rows: Vec<Listed<Id>>,
     /// Those that could not.
     pub malformed: Vec<Malformed>,
 }

@@ -260,7 +260,7 @@ fn query(parameters: &[(String, String)]) -> String {
 }
 
 impl<O: CallObserver + Sync + Send> Marketplace for WebMarketplaces<O> {
-    async fn list(&self, account: &Account, query: &ListQuery) -> Result<Answer<ListPage>, MarketError> {
+    async fn list(&self, account: &Account, query: &ListQuery) -> Result<Answer<ListPage<TradeId>>, MarketError> {
         let now: UnixMillis = SystemClock.now();
         match &account.access {
             Access::Ali1688(access) => {

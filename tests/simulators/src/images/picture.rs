@@ -102,7 +102,8 @@ impl Body {
     pub fn picture(format: Format, seed: u64, (width, height): (u16, u16)) -> Self {
         let mut random = Rng::with_seed(seed);
         let sky: [u8; 3] = [random.u8(..), random.u8(..), random.u8(..)];
-        let patches: Vec<Patch> = std::iter::repeat_with(|| Patch::any(&mut random, (width, height))).take(PATCHES).collect();
+        let patches: Vec<Patch> =
+            std::iter::repeat_with(|| Patch::any(&mut random, (width, height))).take(PATCHES).collect();
         let shade = |at: u16, of: u16| u8::try_from(u32::from(at) * SHADE / u32::from(of.max(1))).unwrap_or(u8::MAX);
         let pixel = |(x, y): (u16, u16)| {
             let [red, green, blue] = sky;

@@ -34,7 +34,9 @@ impl Request {
         };
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let header = |line: &str| {
-            line.split_once(':').map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).ok_or(Malformed)
+            line.split_once(':')
+                .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+                .ok_or(Malformed)
         };
         let request = Self {
             method: method.to_owned(),
@@ -117,18 +119,16 @@ fn reason(status: u16) -> &'static str {
 
 /// A date as HTTP writes it (RFC 9110, 5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub(super) fn date(unix_s: i64) -> String {
-    let form = format_description!(
-        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
-    );
+    let form =
+        format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
     let at = OffsetDateTime::from_unix_timestamp(unix_s).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     at.format(&form).unwrap_or_default()
 }
 
 /// The time that a date of HTTP means, in seconds since 1970.
 pub(super) fn unix_s(date: &str) -> Option<i64> {
-    let form = format_description!(
-        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
-    );
+    let form =
+        format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
     UtcDateTime::parse(date, &form).ok().map(UtcDateTime::unix_timestamp)
 }
 

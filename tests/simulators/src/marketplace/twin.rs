@@ -293,7 +293,7 @@ fn message(marketplace: Which, notice: &Notice) -> Message {
 }
 
 impl Marketplace for MemoryMarketplace {
-    async fn list(&self, account: &Account, query: &ListQuery) -> Result<Answer<ListPage>, MarketError> {
+    async fn list(&self, account: &Account, query: &ListQuery) -> Result<Answer<ListPage<TradeId>>, MarketError> {
         self.ask("marketplace.list", account, |calls| calls.list += 1).await?;
         let mut market = self.known(account)?;
         let window = (query.window.start(), query.window.end());
@@ -305,7 +305,7 @@ impl Marketplace for MemoryMarketplace {
                 continue;
             }
             rows.push(Listed {
-                trade_id: told::trade_id(order.id),
+                id: told::trade_id(order.id),
                 modified_at: modified_at(query.by, order),
                 digest: ListingDigest::new(order.digest()).expect("hex"),
             });
@@ -455,7 +455,7 @@ mod tests {
         let page = twin.list(&account, &query(ListedBy::Modified, 2)).await.unwrap();
         let page = page.belonging_to(&account).unwrap().into_inner();
         assert_eq!((page.total, page.rows.len()), (300, 50));
-        let ids: Vec<TradeId> = page.rows.iter().map(|row| row.trade_id.clone()).collect();
+        let ids: Vec<TradeId> = page.rows.iter().map(|row| row.id.clone()).collect();
         for (row, (id, told)) in page.rows.iter().zip(twin.details(&account, &ids).await.unwrap()) {
             let told = told.unwrap().belonging_to(&account).unwrap().into_inner();
             let order = twin.market().order(id.as_str().parse().unwrap()).unwrap().clone();
