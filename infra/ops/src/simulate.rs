@@ -10,6 +10,7 @@ use domain::{Marketplace, ShopId, TradeFacts, TradeId, TradeKey, UnixMillis};
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use simulators::marketplace::PICTURE_HOST;
 use simulators::marketplace::server::{Options, Server, ShopOptions};
 
 /// The routes of a simulator answer from memory.
@@ -36,8 +37,11 @@ is in memory and is forgotten at the end.
 For you, not for the stack:
   GET  URL/simulator/state                                how many orders, changes, messages and calls there are
   GET  URL/simulator/truth?marketplace=1688&shop=demo     every order: its status and when it was modified
+  GET  URL/simulator/products?marketplace=1688&shop=demo  every product: where each of its pictures is
   POST URL/simulator/play?marketplace=1688&shop=demo&changes=20&minutes=10
-                                                          twenty changes, spread over the last ten minutes")]
+                                                          twenty changes, spread over the last ten minutes
+  POST URL/simulator/touch?marketplace=1688&shop=demo&products=5
+                                                          five products change, one way or another")]
 pub struct Arguments {
     /// The port on 127.0.0.1; 0 takes a free one
     #[arg(long, default_value_t = 0)]
@@ -51,15 +55,25 @@ pub struct Arguments {
     /// Changes of each shop that happen by themselves: orders are made, paid, sent, refunded, deleted
     #[arg(long, value_name = "CHANGES", default_value_t = 0)]
     changes_per_minute: u32,
+    /// Products of the shop at 1688
+    #[arg(long, value_name = "PRODUCTS", default_value_t = 24)]
+    products: usize,
+    /// Where the pictures of the products are
+    #[arg(long, value_name = "URL", default_value = PICTURE_HOST)]
+    image_base: String,
 }
 
 impl Arguments {
     fn options(&self) -> Options {
-        let Self { port, orders, seed, changes_per_minute } = *self;
+        let Self { port, orders, seed, changes_per_minute, products, ref image_base } = *self;
         let demo = Options::demo(orders);
-        let own = |(nth, shop): (u64, ShopOptions)| ShopOptions { seed: seed.wrapping_add(nth), ..shop };
+        let own = |(nth, shop): (u64, ShopOptions)| ShopOptions {
+            seed: seed.wrapping_add(nth),
+            products: if shop.products > 0 { products } else { 0 },
+            ..shop
+        };
         let shops = (0..).zip(demo.shops.clone()).map(own).collect();
-        Options { port, shops, seed, changes_per_minute, ..demo }
+        Options { port, shops, seed, changes_per_minute, picture_host: image_base.clone(), ..demo }
     }
 }
 
@@ -184,7 +198,8 @@ mod tests {
     use super::*;
 
     fn arguments() -> Arguments {
-        Arguments { port: 0, orders: 3, seed: 7, changes_per_minute: 0 }
+        let image_base = PICTURE_HOST.to_owned();
+        Arguments { port: 0, orders: 3, seed: 7, changes_per_minute: 0, products: 24, image_base }
     }
 
     #[test]

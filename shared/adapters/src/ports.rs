@@ -13,15 +13,15 @@ use domain::sweep::{SweepKind, SweepState};
 use domain::{
     AfterSale, AfterSaleId, AppKey, ImageDigest, ImageEntry, ImageKey, ImageObject, ImageRecord, ImageRequest,
     ImageUrl, Known, Link, ListingDigest, LogisticsId, MessageId, Nonce, OrderFacts, OrderId, OrderKnowledge,
-    OrderReport, Outcome, Package, PaymentFacts, PaymentKey, Placed, Position, ProductKey, Recorded, ReferenceRates,
-    Refund, ShopId, StoredKey, TradeDetail, TradeFacts, TradeId, TradeKey, TradeReport, TradeStatuses, UnixMillis,
-    Validators,
+    OrderReport, Outcome, Package, PaymentFacts, PaymentKey, Placed, Position, ProductId, ProductKey, Recorded,
+    ReferenceRates, Refund, ShopId, StoredKey, TradeDetail, TradeFacts, TradeId, TradeKey, TradeReport, TradeStatuses,
+    UnixMillis, Validators,
 };
 use futures::stream::{self, StreamExt, TryStreamExt};
 use protocols::VerifiedEvent;
 use protocols::gateway::paypal::CertificateUrl;
 use protocols::gateway::{PublicKey, VerifiedPayment};
-use protocols::marketplace::{Account, Answer, ListPage, ListQuery, Malformed, Message, Refused, Told};
+use protocols::marketplace::{Account, Answer, ListPage, ListQuery, Malformed, Message, Refused, Told, ToldProduct};
 use sha2::{Digest, Sha256};
 use tempfile::TempPath;
 
@@ -263,6 +263,28 @@ pub trait Marketplace {
         account: &Account,
         messages: &[MessageId],
     ) -> impl Future<Output = Result<(), MarketError>> + Send;
+}
+
+/// One product of many that were asked for.
+pub type ProductOf = (ProductId, Result<Answer<ToldProduct>, NoDetail>);
+
+/// The products that a marketplace has for one of our shops. Verbs only read; an implementation keeps to the
+/// marketplace's rate and tries again what may be tried again.
+pub trait Catalogue {
+    /// One page of a list of products.
+    fn list(
+        &self,
+        account: &Account,
+        query: &ListQuery,
+    ) -> impl Future<Output = Result<Answer<ListPage<ProductId>>, MarketError>> + Send;
+
+    /// The details of products, as many as were asked for, in any order; a call each, some of them side by side. One that
+    /// is not there is told as withdrawn.
+    fn details(
+        &self,
+        account: &Account,
+        products: &[ProductId],
+    ) -> impl Future<Output = Result<Vec<ProductOf>, MarketError>> + Send;
 }
 
 /// The events queue, where verified events wait to become facts.

@@ -87,17 +87,18 @@ pub struct ImageRequest {
     pub refetch: bool,
 }
 
-/// A form of pictures that is taken. Told from the content, never from a name or a header.
+/// A form of pictures that is taken. Told from the content, never from a name or a header. Declared in the order of
+/// their extensions, so that records compare alike whether by format or by the manifest's word for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Format {
+    /// GIF.
+    Gif,
     /// JPEG.
     Jpeg,
     /// PNG.
     Png,
     /// WebP.
     Webp,
-    /// GIF.
-    Gif,
 }
 
 impl Format {
@@ -411,6 +412,15 @@ mod tests {
         let again = ImageEntry { removed_at: Some(at(6)), ..entry(record(7, url, None)) };
         assert!(!again.is_removed() && !entry(record(5, url, None)).is_removed());
         assert!(ImageEntry { record: None, removed_at: Some(at(1)) }.is_removed());
+    }
+
+    #[test]
+    fn formats_sort_like_their_extensions() {
+        for one in Format::ALL {
+            for other in Format::ALL {
+                assert_eq!(one.cmp(&other), one.extension().cmp(other.extension()), "{one:?} {other:?}");
+            }
+        }
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl VerifiedEvent {
 pub enum Content {
     /// Events for the queue; at least one.
     Events(Vec<VerifiedEvent>),
-    /// A message about products: acknowledged and counted.
+    /// A message about products that says nothing of them that we use: acknowledged and counted.
     Product {
         /// The vendor's type.
         kind: String,

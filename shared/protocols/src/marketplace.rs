@@ -3,14 +3,15 @@
 //! Invariant (the DataKey check): an [`Answer`] can be read only as an [`Owned`] one, which it becomes when it does not
 //! name another account than the one that asked; and only what is owned becomes a [`VerifiedEvent`].
 
+pub mod picture;
 pub(crate) mod reading;
 
 use domain::sweep::Window;
 use domain::{
-    AfterSale, AfterSaleId, AfterSaleState, Carrier, Claim, Event, Journey, LineId, ListingDigest, LogisticsId,
-    Marketplace, MessageId, Money, Package, RawDetail, RawStatus, ShopId, Snapshot, StateReport, TradeChange,
-    TradeContent, TradeDetail, TradeFact, TradeId, TradeKey, TradeReport, TradeStatus, UnixMillis, Waybill,
-    WaybillReport,
+    AfterSale, AfterSaleId, AfterSaleState, Carrier, Claim, Event, ImageUrl, Journey, LineId, ListingDigest,
+    LogisticsId, Marketplace, MessageId, Money, Package, Position, ProductId, ProductKey, RawDetail, RawStatus, ShopId,
+    Snapshot, StateReport, TradeChange, TradeContent, TradeDetail, TradeFact, TradeId, TradeKey, TradeReport,
+    TradeStatus, UnixMillis, Waybill, WaybillReport,
 };
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
@@ -82,6 +83,11 @@ impl Account {
     /// The key of one of its trades.
     pub fn trade(&self, trade_id: TradeId) -> TradeKey {
         TradeKey { marketplace: self.marketplace(), shop: self.shop.clone(), trade_id }
+    }
+
+    /// The key of one of its products.
+    pub fn product(&self, product_id: ProductId) -> ProductKey {
+        ProductKey { marketplace: self.marketplace(), shop: self.shop.clone(), product_id }
     }
 }
 
@@ -194,6 +200,51 @@ pub struct Told {
     pub cases: Vec<ToldCase>,
     /// The answer as it came: JSON.
     pub json: String,
+}
+
+/// How a product stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is there, for sale or on its way to be.
+    OnSale,
+    /// It was taken away, has expired, or is not there at all: it has no pictures any more.
+    Withdrawn,
+    /// In a word that we do not know. It counts as there.
+    Unrecognised,
+}
+
+/// A picture of a product, as a detail tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToldPicture {
+    /// Which of the product's; none where its variant has no name.
+    pub position: Option<Position>,
+    /// Where it is, or what stood there instead.
+    pub address: Result<ImageUrl, Malformed>,
+}
+
+/// A product, as a detail tells of it: what of it its pictures need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToldProduct {
+    /// The product.
+    pub product_id: ProductId,
+    /// How it stands.
+    pub standing: Standing,
+    /// Its pictures, at most so many as the reader's limit says, no position twice.
+    pub pictures: Vec<ToldPicture>,
+    /// How many addresses were of nothing that is fetched.
+    pub elsewhere: usize,
+    /// How many pictures there are beyond the limit.
+    pub beyond: usize,
+    /// The answer as it came: JSON.
+    pub json: String,
+}
+
+impl ToldProduct {
+    /// A product that is not there.
+    pub(crate) fn gone(product_id: ProductId, json: &str) -> Self {
+        let json = json.to_owned();
+        Self { product_id, standing: Standing::Withdrawn, pictures: Vec::new(), elsewhere: 0, beyond: 0, json }
+    }
 }
 
 /// An answer whose owner was not looked at yet.

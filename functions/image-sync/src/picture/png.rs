@@ -226,8 +226,7 @@ fn passes_rows(width: u32, height: u32) -> u32 {
 fn colour(info: &Info<'_>) -> Colour {
     if let Some(points) = info.coding_independent_code_points {
         return Colour::CodePoints(CicpProfile {
-            color_primaries: CicpColorPrimaries::try_from(points.color_primaries)
-                .unwrap_or(CicpColorPrimaries::Bt709),
+            color_primaries: CicpColorPrimaries::try_from(points.color_primaries).unwrap_or(CicpColorPrimaries::Bt709),
             transfer_characteristics: TransferCharacteristics::try_from(points.transfer_function)
                 .unwrap_or(TransferCharacteristics::Srgb),
             matrix_coefficients: MatrixCoefficients::Identity,
@@ -260,7 +259,9 @@ impl From<DecodingError> for Refused {
         match error {
             DecodingError::IoError(error) => Self::from(error),
             DecodingError::LimitsExceeded => Self::Bomb("its chunks are too large"),
-            DecodingError::Format(_) | DecodingError::Parameter(_) => Self::Damaged("its PNG data contradict themselves"),
+            DecodingError::Format(_) | DecodingError::Parameter(_) => {
+                Self::Damaged("its PNG data contradict themselves")
+            }
         }
     }
 }

@@ -138,7 +138,8 @@ impl Raster {
         let channels = self.layout.channels();
         let rows = self.pixels.chunks_exact(self.row_bytes());
         let columns = 0..usize::try_from(self.width).unwrap_or(usize::MAX);
-        let column = |at: usize| rows.clone().flat_map(move |row| row.chunks_exact(channels).nth(at).unwrap_or_default());
+        let column =
+            |at: usize| rows.clone().flat_map(move |row| row.chunks_exact(channels).nth(at).unwrap_or_default());
         let pixels = columns.flat_map(column).copied().collect();
         Self { width: self.height, height: self.width, layout: self.layout, pixels }
     }

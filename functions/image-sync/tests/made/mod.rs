@@ -145,14 +145,7 @@ pub struct Jpeg {
 
 impl Default for Jpeg {
     fn default() -> Self {
-        Self {
-            quality: 90,
-            progressive: false,
-            sampling: SamplingFactor::F_1_1,
-            icc: None,
-            exif: None,
-            inks: None,
-        }
+        Self { quality: 90, progressive: false, sampling: SamplingFactor::F_1_1, icc: None, exif: None, inks: None }
     }
 }
 

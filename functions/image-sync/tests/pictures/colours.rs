@@ -178,7 +178,8 @@ fn a_png_of_any_depth_and_kind_is_shown_in_its_colours() {
     let png = |depth, colour, chunks: Vec<u8>| Png { width: 64, height: 64, depth, colour, interlaced: false, chunks };
     let palette = png_chunk(b"PLTE", &[9, 9, 9, 200, 100, 50]);
     let see_through = png_chunk(b"tRNS", &[255, 100]);
-    let sixteen = |channels: &[u16]| channels.iter().flat_map(|value| value.to_be_bytes()).collect::<Vec<_>>().repeat(64 * 64);
+    let sixteen =
+        |channels: &[u16]| channels.iter().flat_map(|value| value.to_be_bytes()).collect::<Vec<_>>().repeat(64 * 64);
     let cases = [
         ("1 bit", png(1, 0, vec![]).of_rows(8, &[255; 8 * 64]), vec![255; 3]),
         ("2 bits", png(2, 0, vec![]).of_rows(16, &[0b0101_0101; 16 * 64]), vec![85; 3]),

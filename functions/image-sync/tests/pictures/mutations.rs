@@ -85,7 +85,14 @@ fn changed(mut file: Vec<u8>, changes: &[Change]) -> Vec<u8> {
 
 #[test]
 fn random_bytes_are_answered_whatever_mark_they_begin_with() {
-    let marks: [&'static [u8]; 6] = [b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"GIF89a", b"RIFF\xff\0\0\0WEBPVP8 ", b"RIFF\xff\0\0\0WEBPVP8X"];
+    let marks: [&'static [u8]; 6] = [
+        b"",
+        b"\xff\xd8\xff",
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+        b"GIF89a",
+        b"RIFF\xff\0\0\0WEBPVP8 ",
+        b"RIFF\xff\0\0\0WEBPVP8X",
+    ];
     proptest!(cases(256, 50_000), |(mark in prop::sample::select(marks.to_vec()), rest in prop::collection::vec(any::<u8>(), 0..2_000))| {
         holds(&[mark, &rest].concat())?;
     });

@@ -60,7 +60,11 @@ fn a_picture_that_ends_early_is_refused_wherever_it_ends() {
     for (kind, file) in samples() {
         both(&file).unwrap_or_else(|refused| panic!("{kind} is whole: {refused}"));
         for eighth in 1..8 {
-            assert_eq!(reason(&file[..file.len() * eighth / 8]), "truncated: it ends before the picture does", "{kind}");
+            assert_eq!(
+                reason(&file[..file.len() * eighth / 8]),
+                "truncated: it ends before the picture does",
+                "{kind}"
+            );
         }
         for missing in 1..24 {
             assert_eq!(inspect(Spooled::of(&file[..file.len() - missing]).path()).unwrap_err().word(), "truncated");
@@ -165,9 +169,7 @@ fn metadata_that_inflates_to_a_flood_are_refused_as_a_bomb() {
     let flood = zlib_zeros(2_000_000_000);
     assert!(flood.len() < 2_500_000);
     let pixels = quarters(100, 100);
-    for (name, head) in
-        [(b"iCCP", b"x\0\0".as_slice()), (b"zTXt", b"x\0\0"), (b"iTXt", b"x\0\x01\0en\0x\0")]
-    {
+    for (name, head) in [(b"iCCP", b"x\0\0".as_slice()), (b"zTXt", b"x\0\0"), (b"iTXt", b"x\0\x01\0en\0x\0")] {
         let file = Png::of(&pixels, &png_chunk(name, &[head, &flood].concat()));
         let begun = Instant::now();
         assert_eq!(reason(&file), "bomb: its profile or texts inflate to too much");

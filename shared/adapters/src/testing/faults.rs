@@ -11,8 +11,9 @@ use domain::sweep::SweepState;
 use domain::{
     AfterSale, AfterSaleId, AppKey, ImageEntry, ImageKey, ImageObject, ImageRecord, ImageRequest, ImageUrl, Known,
     Link, ListingDigest, LogisticsId, Marketplace as MarketplaceName, MessageId, Nonce, OrderFacts, OrderId,
-    OrderReport, Outcome, Package, PaymentFacts, PaymentKey, Placed, Position, ProductKey, Recorded, ReferenceRates,
-    Refund, ShopId, StoredKey, TradeDetail, TradeFacts, TradeId, TradeKey, TradeReport, TradeStatuses, UnixMillis,
+    OrderReport, Outcome, Package, PaymentFacts, PaymentKey, Placed, Position, ProductId, ProductKey, Recorded,
+    ReferenceRates, Refund, ShopId, StoredKey, TradeDetail, TradeFacts, TradeId, TradeKey, TradeReport, TradeStatuses,
+    UnixMillis,
 };
 use protocols::VerifiedEvent;
 use protocols::gateway::paypal::CertificateUrl;
@@ -21,9 +22,10 @@ use protocols::marketplace::{Account, Answer, ListPage, ListQuery, Message};
 
 use crate::error::{Cause, Certainty, PortError};
 use crate::ports::{
-    Asked, CertificateSource, Claim, DetailOf, EventQueue, ImageBucket, ImageQueue, ImageSource, Ledger, Manifest,
-    MarketError, Marketplace, Nonces, ObjectBody, OrderBook, OrderStore, Products, Quarantine, Quarantined, RateSource,
-    RawDetails, Refunded, SecretsSource, Stored, SweepKey, Sweeps, SweptProduct, TradeDetails, TradeStore,
+    Asked, Catalogue, CertificateSource, Claim, DetailOf, EventQueue, ImageBucket, ImageQueue, ImageSource, Ledger,
+    Manifest, MarketError, Marketplace, Nonces, ObjectBody, OrderBook, OrderStore, ProductOf, Products, Quarantine,
+    Quarantined, RateSource, RawDetails, Refunded, SecretsSource, Stored, SweepKey, Sweeps, SweptProduct, TradeDetails,
+    TradeStore,
 };
 use crate::secrets::Secrets;
 
@@ -309,6 +311,16 @@ impl<P: Nonces + Sync> Nonces for Faulty<P> {
         forget_at: UnixMillis,
     ) -> Result<Claim, PortError> {
         self.plan.around("nonces.claim", self.port.claim(client, nonce, request_id, forget_at)).await
+    }
+}
+
+impl<P: Catalogue + Sync> Catalogue for Faulty<P> {
+    async fn list(&self, account: &Account, query: &ListQuery) -> Result<Answer<ListPage<ProductId>>, MarketError> {
+        self.plan.around("catalogue.list", self.port.list(account, query)).await
+    }
+
+    async fn details(&self, account: &Account, products: &[ProductId]) -> Result<Vec<ProductOf>, MarketError> {
+        self.plan.around("catalogue.details", self.port.details(account, products)).await
     }
 }
 

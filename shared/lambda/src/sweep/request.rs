@@ -118,7 +118,7 @@ pub struct Swept {
     pub outcome: &'static str,
     /// Rows that were read.
     pub listed: u64,
-    /// Events that were queued.
+    /// Those of them that had changed, and led to something that was queued.
     pub changed: u64,
     /// Where the sweep stands now (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]

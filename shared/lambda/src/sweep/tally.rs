@@ -1,6 +1,6 @@
 //! What a sweep did, in numbers.
 
-/// Counts of one sweep.
+/// Counts of one sweep, of whatever is swept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Calls for pages of lists, or of messages.
@@ -9,7 +9,7 @@ pub struct Tally {
     pub detail_calls: usize,
     /// Rows or messages that were read.
     pub listed: usize,
-    /// Events that were queued.
+    /// Events that were queued, or products that were looked at.
     pub changed: usize,
     /// What could not be read, and is in quarantine.
     pub malformed: usize,
