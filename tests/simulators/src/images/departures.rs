@@ -174,9 +174,10 @@ mod tests {
         .take(300)
         .collect();
         let record = of(&left);
-        let within = |from: u64| left.iter().filter(|(at, _)| (from..=from + 1_000).contains(at)).map(|left| left.1);
+        let within =
+            |from: u64| left.iter().filter(move |(at, _)| (from..=from + 1_000).contains(at)).map(|left| left.1);
         let worst = left.iter().map(|(from, _)| within(*from).sum::<usize>()).max().unwrap();
-        assert_eq!(record.worst_window(Bytes::All, SECOND), worst as u64);
+        assert_eq!(usize::try_from(record.worst_window(Bytes::All, SECOND)).unwrap(), worst);
     }
 
     #[test]
