@@ -158,8 +158,16 @@ async fn a_reading_whose_writes_the_deadline_cut_off_comes_again_whole() {
     let deadline = Deadline::from_lambda(u64::try_from(NOW + 250 + MARGIN_MS).unwrap());
     let bodies = [protocols::cloudevents::write(&reading(101, "waitbuyerreceive", NOW, NOW)).unwrap()];
     let (orders, trades) = (&shop.orders, &shop.trades);
-    let answer =
-        status_writer::handler::handle(batch(bodies), deadline, orders, trades, &shop.quarantine, &clock, &shop.log);
+    let answer = status_writer::handler::handle(
+        batch(bodies),
+        deadline,
+        orders,
+        trades,
+        &shop.products,
+        &shop.quarantine,
+        &clock,
+        &shop.log,
+    );
     let failed = answer.await.unwrap().batch_item_failures;
     assert_eq!(failed.iter().map(|failure| failure.item_identifier.as_str()).collect::<Vec<_>>(), ["m0"]);
     assert_eq!(outcomes(&shop), ["handed_back"]);
@@ -205,8 +213,16 @@ async fn at_the_deadline_the_untouched_records_are_handed_back() {
     let deadline = Deadline::from_lambda(u64::try_from(NOW + 450 + MARGIN_MS).unwrap());
     let bodies = (0..10).map(|number| of_order(&format!("o{number}"), "arrived", NOW));
     let (orders, trades) = (shop.orders.clone(), shop.trades.clone());
-    let answer =
-        status_writer::handler::handle(batch(bodies), deadline, &orders, &trades, &shop.quarantine, &clock, &shop.log);
+    let answer = status_writer::handler::handle(
+        batch(bodies),
+        deadline,
+        &orders,
+        &trades,
+        &shop.products,
+        &shop.quarantine,
+        &clock,
+        &shop.log,
+    );
     let failed: Vec<String> =
         answer.await.unwrap().batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
     assert_eq!(failed, ["m5", "m6", "m7", "m8", "m9"]);
@@ -227,6 +243,7 @@ async fn a_write_that_does_not_answer_is_left_at_the_deadline_and_its_record_han
         deadline,
         &orders,
         &trades,
+        &shop.products,
         &shop.quarantine,
         &shop.clock,
         &shop.log,
@@ -249,6 +266,7 @@ async fn a_record_without_an_id_fails_the_invocation_before_anything_is_written(
             deadline,
             &shop.orders,
             &shop.trades,
+            &shop.products,
             &shop.quarantine,
             &shop.clock,
             &shop.log,

@@ -50,7 +50,7 @@ async fn keeps_its_promises(market: &impl Marketplace, account: &Account, truth:
     for page in 1..=first.total.div_ceil(50) {
         let page = market.list(account, &list(page, 50)).await.unwrap().belonging_to(account).unwrap().into_inner();
         assert!(page.malformed.is_empty() && page.rows.len() <= 50);
-        listed.extend(page.rows.into_iter().map(|row| row.trade_id.to_string()));
+        listed.extend(page.rows.into_iter().map(|row| row.id.to_string()));
     }
     assert_eq!(listed, truth, "the pages of a quiet list have every trade");
     let beyond = market.list(account, &list(99, 50)).await.unwrap().belonging_to(account).unwrap().into_inner();

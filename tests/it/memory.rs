@@ -1,31 +1,39 @@
-//! What a sweep holds in memory, counted by the allocator: pages, and not the list. A program of its own, because the
-//! allocator counts for the whole program.
+//! What is held in memory, counted by the allocator: of a sweep pages, and not the list; of a picture that is stored
+//! what is on its way, and not the file. A program of its own, because the allocator counts for the whole program.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::as_conversions, clippy::print_stdout, missing_docs)]
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
 
+use adapters::aws::{S3Images, Settings as AwsSettings, connect};
 use adapters::clock::Clock;
 use adapters::error::PortError;
 use adapters::ports::{
-    DetailOf, EventQueue, MarketError, Marketplace, Quarantine, Quarantined, RawDetails, TradeDetails,
+    DetailOf, EventQueue, ImageBucket, MarketError, Marketplace, ObjectBody, Quarantine, Quarantined, RawDetails,
+    Stored, TradeDetails,
 };
 use adapters::secrets::{SecretCache, Secrets};
 use adapters::testing::{ManualClock, MemorySecrets, MemorySweeps};
 use domain::sweep::Limits;
 use domain::{
-    AfterSale, AfterSaleId, ListingDigest, MessageId, Outcome, RawStatus, StoredKey, TradeContent, TradeDetail,
-    TradeId, TradeKey, TradeStatus, UnixMillis,
+    AfterSale, AfterSaleId, Format, ImageDigest, ImageObject, ListingDigest, MessageId, Outcome, RawStatus, StoredKey,
+    TradeContent, TradeDetail, TradeId, TradeKey, TradeStatus, UnixMillis,
 };
 use lambda::deadline::Deadline;
 use lambda::log::MemoryLog;
-use order_sweep::handler::{Settings, handle};
-use order_sweep::request::Request;
+use lambda::sweep::{Request, Settings};
+use order_sweep::handler::handle;
 use peak_alloc::PeakAlloc;
 use protocols::VerifiedEvent;
 use protocols::marketplace::{Account, Answer, ListPage, ListQuery, Listed, Message, Told};
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
+
+/// The tests take turns, because what one holds is counted for the other.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// 2026-11-21T08:00:00Z.
 const NOW: i64 = 1_795_248_000_000;
@@ -46,16 +54,16 @@ impl Endless {
 }
 
 impl Marketplace for Endless {
-    async fn list(&self, _: &Account, query: &ListQuery) -> Result<Answer<ListPage>, MarketError> {
+    async fn list(&self, _: &Account, query: &ListQuery) -> Result<Answer<ListPage<TradeId>>, MarketError> {
         let is_within = |order: &u64| (query.window.start()..=query.window.end()).contains(&self.created(*order));
         let found = (0..self.orders).rev().filter(is_within);
         let skipped = usize::try_from((query.page - 1) * query.page_rows).unwrap();
         let row = |order: u64| Listed {
-            trade_id: TradeId::new(order.to_string()).unwrap(),
+            id: TradeId::new(order.to_string()).unwrap(),
             modified_at: Some(self.created(order)),
             digest: ListingDigest::new(format!("{order:032x}")).unwrap(),
         };
-        let rows: Vec<Listed> = found.clone().skip(skipped).take(query.page_rows as usize).map(row).collect();
+        let rows: Vec<Listed<TradeId>> = found.clone().skip(skipped).take(query.page_rows as usize).map(row).collect();
         let page = ListPage { total: u64::try_from(found.count()).unwrap(), rows, malformed: Vec::new() };
         Ok(Answer::new(page, None))
     }
@@ -157,6 +165,7 @@ async fn peak(orders: u64) -> usize {
 
 #[tokio::test]
 async fn a_sweep_of_100_000_orders_holds_no_more_than_one_of_1_000() {
+    let _turn = TURN.lock().await;
     // Once before, so that what is made once is there.
     peak(100).await;
     let (thousand, hundred_thousand) = (peak(1_000).await, peak(100_000).await);
@@ -165,4 +174,77 @@ async fn a_sweep_of_100_000_orders_holds_no_more_than_one_of_1_000() {
     // A slice of a day holds 16 and 1,667 of them: what a slice keeps of each row is what is more.
     let per_row = hundred_thousand.saturating_sub(thousand) / 1_667;
     assert!(per_row < 512, "{per_row} bytes more for each row of a slice");
+}
+
+/// What storing a picture may hold at most, whatever its size: what is read of the file at once, some times over in the
+/// HTTP client's queue.
+const PUT_BYTES_MAX: usize = 2 * 1_024 * 1_024;
+
+/// Answers one request after another on a connection with 200, reading slower than it is sent to; tells how many bytes
+/// of body each had.
+fn answer_slowly(mut stream: TcpStream, told: &std::sync::mpsc::Sender<usize>) -> Option<()> {
+    let mut chunk = [0; 64 * 1_024];
+    loop {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let read = stream.read(&mut chunk[..1]).ok().filter(|read| *read > 0)?;
+            head.extend_from_slice(&chunk[..read]);
+        }
+        let head = String::from_utf8(head).ok()?.to_ascii_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok())?;
+        let mut left = length;
+        while left > 0 {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            let wanted = left.min(chunk.len());
+            left -= stream.read(&mut chunk[..wanted]).ok().filter(|read| *read > 0)?;
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").ok()?;
+        told.send(length).ok()?;
+    }
+}
+
+/// A bucket that takes everything, slowly, and what it was given.
+fn slow_bucket() -> (S3Images, Receiver<usize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            answer_slowly(stream.unwrap(), &tell);
+        }
+    });
+    let settings = AwsSettings {
+        region: "eu-central-1".to_owned(),
+        access_key_id: "test".to_owned(),
+        secret_access_key: "test".to_owned(),
+        session_token: None,
+        endpoint_url: Some(endpoint),
+    };
+    (S3Images::new(&connect(settings), "pictures".to_owned()), told)
+}
+
+/// The most bytes that storing a file of that size held above what there was before it.
+async fn peak_of_a_put(bucket: &S3Images, told: &Receiver<usize>, bytes: usize) -> usize {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(&vec![7; bytes]).unwrap();
+    let digest = ImageDigest::new("0".repeat(64)).unwrap();
+    let object = ImageObject::Original(digest.clone(), Format::Jpeg);
+    MEMORY.reset_peak_usage();
+    let before = MEMORY.current_usage();
+    let body = ObjectBody::File(file.path(), u64::try_from(bytes).unwrap(), &digest);
+    assert_eq!(bucket.put(&object, body).await.unwrap(), Stored::Now);
+    assert_eq!(told.recv().unwrap(), bytes);
+    MEMORY.peak_usage().saturating_sub(before)
+}
+
+#[tokio::test]
+async fn storing_a_picture_of_30_mb_holds_no_more_than_what_is_on_its_way() {
+    let _turn = TURN.lock().await;
+    let (bucket, told) = slow_bucket();
+    // Once before, so that the client and its connection are there.
+    peak_of_a_put(&bucket, &told, 1_000).await;
+    let (small, large) =
+        (peak_of_a_put(&bucket, &told, 3_000_000).await, peak_of_a_put(&bucket, &told, 30_000_000).await);
+    println!("memory: {small} bytes for a picture of 3 MB, {large} for one of 30 MB");
+    assert!(large < PUT_BYTES_MAX, "{large} bytes");
 }

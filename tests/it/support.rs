@@ -6,7 +6,7 @@ use adapters::quotes::QuoteCache;
 use adapters::secrets::{SecretCache, Secrets};
 use adapters::testing::{
     FaultPlan, Faulty, ManualClock, MemoryCertificates, MemoryEvents, MemoryLedger, MemoryNonces, MemoryOrders,
-    MemoryQuarantine, MemoryRates, MemorySecrets, MemoryTrades,
+    MemoryProducts, MemoryQuarantine, MemoryRates, MemorySecrets, MemoryTrades,
 };
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use domain::{
@@ -59,6 +59,7 @@ pub fn secrets() -> Secrets {
 pub struct Shop {
     pub orders: MemoryOrders,
     pub trades: MemoryTrades,
+    pub products: MemoryProducts,
     pub ledger: MemoryLedger,
     pub rates: MemoryRates,
     pub certificates: MemoryCertificates,
@@ -85,6 +86,7 @@ impl Shop {
         Self {
             orders: MemoryOrders::default(),
             trades: MemoryTrades::default(),
+            products: MemoryProducts::default(),
             ledger: MemoryLedger::default(),
             rates: MemoryRates::new(rates()),
             certificates: MemoryCertificates::default(),
@@ -130,9 +132,17 @@ impl Shop {
     /// The same, with a deadline.
     pub async fn write_until(&self, batch: SqsEvent, deadline: Deadline) -> Option<Vec<String>> {
         let (orders, trades) = (self.faulty(&self.orders), self.faulty(&self.trades));
-        let quarantine = self.faulty(&self.quarantine);
-        let invocation =
-            status_writer::handler::handle(batch, deadline, &orders, &trades, &quarantine, &self.clock, &self.log);
+        let (products, quarantine) = (self.faulty(&self.products), self.faulty(&self.quarantine));
+        let invocation = status_writer::handler::handle(
+            batch,
+            deadline,
+            &orders,
+            &trades,
+            &products,
+            &quarantine,
+            &self.clock,
+            &self.log,
+        );
         let answer = self.plan.run(invocation).await?.unwrap();
         Some(answer.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect())
     }

@@ -18,8 +18,8 @@ use domain::{
 };
 use lambda::deadline::Deadline;
 use lambda::log::{MemoryLog, field, metric};
-use order_sweep::handler::{Settings, handle};
-use order_sweep::request::{Answer, Request};
+use lambda::sweep::{Answer, Request, Settings};
+use order_sweep::handler::handle;
 use protocols::VerifiedEvent;
 use protocols::marketplace::{Account, Answer as Answered, FlowControl, ListPage, ListQuery, ListedBy, Message};
 use simulators::marketplace::{Conduct, Disturbance, Garbled, Market, MemoryMarketplace, Saying, Ties};
@@ -331,7 +331,7 @@ async fn a_reader_that_pages_forwards_loses_orders_in_the_same_market() {
         if rows.is_empty() {
             break;
         }
-        seen.extend(rows.into_iter().map(|row| row.trade_id.to_string()));
+        seen.extend(rows.into_iter().map(|row| row.id.to_string()));
     }
     let market = world.market.market();
     let lost = market.truth().filter(|order| order.modified < at(NOW) && !seen.contains(&order.id.to_string())).count();
@@ -509,7 +509,7 @@ async fn what_cannot_be_read_is_set_aside_with_its_reason_and_holds_nothing_up()
 struct Wordy(MemoryMarketplace, usize);
 
 impl adapters::ports::Marketplace for Wordy {
-    async fn list(&self, account: &Account, query: &ListQuery) -> Result<Answered<ListPage>, MarketError> {
+    async fn list(&self, account: &Account, query: &ListQuery) -> Result<Answered<ListPage<TradeId>>, MarketError> {
         self.0.list(account, query).await
     }
 
@@ -537,7 +537,7 @@ impl adapters::ports::Marketplace for Wordy {
 struct Mistaken(MemoryMarketplace, bool);
 
 impl adapters::ports::Marketplace for Mistaken {
-    async fn list(&self, account: &Account, query: &ListQuery) -> Result<Answered<ListPage>, MarketError> {
+    async fn list(&self, account: &Account, query: &ListQuery) -> Result<Answered<ListPage<TradeId>>, MarketError> {
         self.0.list(account, query).await
     }
 

@@ -1,10 +1,10 @@
 //! The twins keep what the ports promise. The stack ring runs the same suites on the AWS implementations.
 
 use adapters::testing::{
-    MemoryEvents, MemoryLedger, MemoryNonces, MemoryOrders, MemoryQuarantine, MemoryRawDetails, MemorySecrets,
-    MemorySweeps, MemoryTrades, conformance,
+    MemoryEvents, MemoryImageBucket, MemoryImageQueue, MemoryLedger, MemoryManifest, MemoryNonces, MemoryOrders,
+    MemoryProducts, MemoryQuarantine, MemoryRawDetails, MemorySecrets, MemorySweeps, MemoryTrades, conformance,
 };
-use protocols::cloudevents;
+use protocols::{cloudevents, images};
 
 use crate::support::secrets;
 
@@ -53,6 +53,30 @@ async fn the_twin_of_the_events_queue_keeps_the_promises_of_its_port() {
     let queue = MemoryEvents::default();
     let take = async |_| Ok(queue.all().iter().map(cloudevents::write).collect::<Result<_, _>>()?);
     conformance::events(&queue, take).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_twin_of_the_products_keeps_the_promises_of_its_port() {
+    conformance::products(&MemoryProducts::default(), "twin").await.unwrap();
+}
+
+#[tokio::test]
+async fn the_twin_of_the_manifest_keeps_the_promises_of_its_port() {
+    conformance::manifest(&MemoryManifest::default(), &MemoryProducts::default(), "twin").await.unwrap();
+}
+
+#[tokio::test]
+async fn the_twin_of_the_bucket_of_pictures_keeps_the_promises_of_its_port() {
+    let bucket = MemoryImageBucket::default();
+    let read = async |key: String| Ok(bucket.all().get(&key).cloned());
+    conformance::image_bucket(&bucket, "twin", read).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_twin_of_the_image_queue_keeps_the_promises_of_its_port() {
+    let queue = MemoryImageQueue::default();
+    let take = async |_| Ok(queue.all().iter().map(images::write).collect::<Result<_, _>>()?);
+    conformance::image_queue(&queue, take).await.unwrap();
 }
 
 #[tokio::test]

@@ -326,7 +326,7 @@ fn the_list_of_the_1688_documents_is_read_with_its_quirks() {
     let page = ours(orders::read_list(LIST_1688).unwrap(), &purchaser("b2b-1623492085"));
     assert_eq!((page.total, page.rows.len(), page.malformed.len()), (537, 1, 0));
     // idOfStr is a number here.
-    assert_eq!(page.rows[0].trade_id.as_str(), "196965465451498520");
+    assert_eq!(page.rows[0].id.as_str(), "196965465451498520");
     assert_eq!(page.rows[0].modified_at, Some(at("2018-08-06T10:44:25+08:00")));
     assert!(orders::read_list(LIST_1688).unwrap().belonging_to(&purchaser("b2b-2")).is_err());
     let empty = ours(orders::read_list(r#"{"totalRecord":0}"#).unwrap(), &purchaser("b2b-2"));
@@ -482,7 +482,7 @@ fn the_lists_of_taobao_s_samples_are_read() {
     assert!(matches!(trades::read_list(LIST_TAOBAO), Err(NotRead::Unreadable(_))));
     let told = LIST_TAOBAO.replace(r#""has_next": true"#, r#""total_results": "1""#);
     let page = ours(trades::read_list(&told).unwrap(), &seller("helloworld"));
-    assert_eq!((page.total, page.rows[0].trade_id.as_str()), (1, "2231958349"));
+    assert_eq!((page.total, page.rows[0].id.as_str()), (1, "2231958349"));
     assert_eq!(page.rows[0].modified_at, Some(at("2026-10-01T11:45:00+08:00")));
 }
 
@@ -492,12 +492,12 @@ fn a_bad_row_is_set_aside_and_harms_no_other() {
     for bad in bad {
         let page = trades::read_list(&page_of(json!([trade(), bad, {"tid": 9007199254740993_u64}]))).unwrap();
         let page = ours(page, &seller("helloworld"));
-        let ids: Vec<_> = page.rows.iter().map(|row| row.trade_id.as_str()).collect();
+        let ids: Vec<_> = page.rows.iter().map(|row| row.id.as_str()).collect();
         assert_eq!(ids, ["2231958349", "9007199254740993"], "{bad}");
         assert_eq!(page.malformed[0].body, bad.to_string());
         let rows = json!({"totalRecord": 2, "result": [{"baseInfo": {"id": 9007199254740993_u64}}, bad]});
         let page = ours(orders::read_list(&rows.to_string()).unwrap(), &purchaser("b2b-1"));
-        assert_eq!((page.rows[0].trade_id.as_str(), page.malformed.len()), ("9007199254740993", 1), "{bad}");
+        assert_eq!((page.rows[0].id.as_str(), page.malformed.len()), ("9007199254740993", 1), "{bad}");
     }
 }
 
@@ -509,7 +509,7 @@ fn an_id_keeps_every_digit_or_is_none() {
         };
         for written in [id.to_owned(), format!("\"{id}\"")] {
             let page = ours(trades::read_list(&rows(&written)).unwrap(), &seller("x"));
-            assert_eq!(page.rows[0].trade_id.as_str(), id);
+            assert_eq!(page.rows[0].id.as_str(), id);
         }
         let page = ours(trades::read_list(&rows("2.89749893210214687E17")).unwrap(), &seller("x"));
         assert_eq!((page.rows.len(), page.malformed.len()), (0, 1), "a number that went through floating point");

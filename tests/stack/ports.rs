@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use adapters::aws::dynamodb::DynamoNonces;
-use adapters::aws::{SecretsManager, SqsEventQueue, SqsQuarantine};
-use adapters::ports::{OrderStore, Quarantined, TradeStore};
+use adapters::aws::dynamodb::{DynamoManifest, DynamoNonces, DynamoProducts};
+use adapters::aws::{S3Images, SecretsManager, SqsEventQueue, SqsImageQueue, SqsQuarantine};
+use adapters::ports::{Manifest, OrderStore, Quarantined, TradeStore};
 use adapters::testing::conformance;
 use anyhow::{Context, anyhow, ensure};
+use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_sqs::types::Message;
 use domain::{
-    EventId, OrderFacts, OrderId, OrderReport, Origin, ReportedStatus, SourceName, TradeKey, TradeReport, TradeStatus,
-    TradeStatuses,
+    EventId, Format, ImageDigest, ImageEntry, ImageKey, ImageRecord, ImageUrl, OrderFacts, OrderId, OrderReport,
+    Origin, Original, Position, ReportedStatus, SourceName, TradeKey, TradeReport, TradeStatus, TradeStatuses,
+    Validators,
 };
 use futures::future::join_all;
 
@@ -78,6 +80,43 @@ pub async fn events(stage: Arc<Stage>) -> anyhow::Result<()> {
     conformance::events(&queue, take).await.map_err(|breach| anyhow!(breach))
 }
 
+pub async fn products(stage: Arc<Stage>) -> anyhow::Result<()> {
+    conformance::products(&images_table(&stage)?.0, &stage.run).await.map_err(|breach| anyhow!(breach))
+}
+
+pub async fn manifest(stage: Arc<Stage>) -> anyhow::Result<()> {
+    let (products, manifest) = images_table(&stage)?;
+    conformance::manifest(&manifest, &products, &stage.run).await.map_err(|breach| anyhow!(breach))
+}
+
+fn images_table(stage: &Stage) -> anyhow::Result<(DynamoProducts, DynamoManifest)> {
+    let (config, table) = (&stage.session.config, stage.session.stack.table("images")?);
+    Ok((DynamoProducts::new(config, table.to_owned()), DynamoManifest::new(config, table.to_owned())))
+}
+
+pub async fn image_bucket(stage: Arc<Stage>) -> anyhow::Result<()> {
+    let (config, name) = (&stage.session.config, stage.session.stack.bucket("images")?);
+    let settings = aws_sdk_s3::config::Builder::from(config).force_path_style(true).build();
+    let client = aws_sdk_s3::Client::from_conf(settings);
+    let read = async |key: String| match client.get_object().bucket(name).key(key).send().await {
+        Ok(object) => Ok(Some(object.body.collect().await?.to_vec())),
+        Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => Ok(None),
+        Err(error) => Err(error.into()),
+    };
+    let bucket = S3Images::new(config, name.to_owned());
+    conformance::image_bucket(&bucket, &stage.run, read).await.map_err(|breach| anyhow!(breach))
+}
+
+pub async fn image_queue(stage: Arc<Stage>) -> anyhow::Result<()> {
+    let url = scratch_queue(&stage, "images").await?;
+    let queue = SqsImageQueue::new(&stage.session.config, url.clone());
+    let take = async |count| {
+        let messages = take(&stage, &url, count).await?;
+        Ok(messages.into_iter().filter_map(|message| message.body).collect())
+    };
+    conformance::image_queue(&queue, take).await.map_err(|breach| anyhow!(breach))
+}
+
 pub async fn quarantine(stage: Arc<Stage>) -> anyhow::Result<()> {
     let url = scratch_queue(&stage, "quarantine").await?;
     let queue = SqsQuarantine::new(&stage.session.config, url.clone());
@@ -135,5 +174,36 @@ pub async fn race(stage: Arc<Stage>) -> anyhow::Result<()> {
     }
     ensure!(orders.read(&order).await? == expected.0, "the order is not the join of its reports");
     ensure!(trades.read(&trade).await?.statuses == expected.1, "the trade is not the join of its reports");
+    Ok(())
+}
+
+/// Twenty writers of one picture at once, some of them of the same time, beside twenty who saw the product without it:
+/// what is kept is what the domain keeps of all.
+pub async fn image_race(stage: Arc<Stage>) -> anyhow::Result<()> {
+    let (_, manifest) = images_table(&stage)?;
+    let product = format!("1688#race#{}", stage.run).parse()?;
+    let image = ImageKey { product, position: Position::new("main-1")? };
+    let base = now();
+    let mut records = Vec::new();
+    for _ in 0..20 {
+        let digest = ImageDigest::new(fastrand::u8(0..5).to_string().repeat(64)).context("a digest")?;
+        records.push(ImageRecord {
+            asked_at: base.saturating_add_ms(fastrand::i64(0..3)),
+            fetched_at: base.saturating_add_ms(fastrand::i64(0..3)),
+            url: ImageUrl::new("https://cbu01.alicdn.com/a.jpg")?,
+            original: Original { digest, format: Format::Jpeg, bytes: fastrand::u64(9..12), width: 1, height: 1 },
+            validators: Validators::default(),
+            thumbnails: vec![200, 800],
+        });
+    }
+    let seen_at: Vec<_> = (0..20).map(|_| base.saturating_add_ms(fastrand::i64(0..9))).collect();
+    let writes = records.iter().zip(&seen_at).map(|(record, seen_at)| async {
+        futures::try_join!(manifest.keep(&image, record), manifest.remove(&image, *seen_at))
+    });
+    for written in join_all(writes).await {
+        written?;
+    }
+    let kept = ImageEntry { record: records.into_iter().max(), removed_at: seen_at.into_iter().max() };
+    ensure!(manifest.read(&image).await? == kept, "the picture is not the join of its records");
     Ok(())
 }

@@ -3,4 +3,7 @@
 //! Invariant (law 1): an image is never skipped. It is kept, or its message comes back, or it stands in quarantine with
 //! the reason.
 
+pub mod config;
+pub mod handler;
 pub mod picture;
+mod sync;

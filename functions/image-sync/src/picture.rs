@@ -30,6 +30,8 @@ mod webp;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+pub use adapters::web::images::IMAGE_BYTES_MAX;
+pub use domain::Format;
 pub use refused::{LooksLike, Refused};
 pub use thumbnail::{QUALITY, QUALITY_FLOOR, THUMBNAIL_BYTES_MAX, Thumbnail};
 
@@ -38,8 +40,6 @@ use colour::Colour;
 use orientation::Orientation;
 use raster::Raster;
 
-/// The largest original that is read: a 40-megapixel photograph in JPEG at a high quality, or a product picture in PNG.
-pub const IMAGE_BYTES_MAX: u64 = 32 * 1_024 * 1_024;
 /// The most pixels that are decoded, width by height. Above what marketplaces take and phones make by default, and with
 /// `DECODE_BYTES_PER_PIXEL_MAX` it decides the memory of the function: the costliest picture of so many takes 420 MB.
 pub const PIXELS_MAX: u64 = 40_000_000;
@@ -59,48 +59,6 @@ pub const THUMBNAIL_PX_MAX: u32 = 1_600;
 pub fn decode_bytes_max(width: u32, height: u32) -> u64 {
     let pixels = u64::from(width).saturating_mul(u64::from(height));
     pixels.saturating_mul(DECODE_BYTES_PER_PIXEL_MAX).saturating_add(DECODE_BYTES_BESIDES_MAX)
-}
-
-/// A format of pictures that we keep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Format {
-    /// ISO/IEC 10918: baseline and progressive, 8 bits, grey, colour or CMYK.
-    Jpeg,
-    /// PNG of every kind; of an animated one the default image.
-    Png,
-    /// WebP, lossy and lossless; of an animated one the first frame.
-    Webp,
-    /// GIF; of an animated one the first frame.
-    Gif,
-}
-
-impl Format {
-    /// The format whose mark these first bytes of a file carry.
-    #[must_use]
-    pub fn of(head: &[u8]) -> Option<Self> {
-        if head.starts_with(b"\xff\xd8\xff") {
-            Some(Self::Jpeg)
-        } else if head.starts_with(b"\x89PNG\r\n\x1a\n") {
-            Some(Self::Png)
-        } else if head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP") {
-            Some(Self::Webp)
-        } else if head.starts_with(b"GIF87a") || head.starts_with(b"GIF89a") {
-            Some(Self::Gif)
-        } else {
-            None
-        }
-    }
-
-    /// The end of an original's name, without the dot.
-    #[must_use]
-    pub const fn extension(self) -> &'static str {
-        match self {
-            Self::Jpeg => "jpg",
-            Self::Png => "png",
-            Self::Webp => "webp",
-            Self::Gif => "gif",
-        }
-    }
 }
 
 /// A file that was looked through. Its size is the stored one: a picture that is to be turned is shown with width and

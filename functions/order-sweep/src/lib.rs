@@ -5,16 +5,9 @@
 
 pub mod config;
 pub mod handler;
-mod lease;
-mod lists;
+pub mod job;
 mod messages;
 mod page;
-pub mod request;
 mod shop;
-mod stop;
-mod tally;
-mod time;
 
-pub use lease::LEASE_MS;
 pub use shop::HISTORY_MS;
-pub use time::PAGE_MS_MAX;

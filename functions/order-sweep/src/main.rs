@@ -8,10 +8,10 @@ use adapters::web::WebMarketplaces;
 use domain::sweep::Limits;
 use lambda::deadline::Deadline;
 use lambda::log::{CallLog, Stdout};
+use lambda::sweep::{Request, Settings};
 use lambda_runtime::{LambdaEvent, service_fn};
 use order_sweep::config::Config;
-use order_sweep::handler::{Settings, handle};
-use order_sweep::request::Request;
+use order_sweep::handler::handle;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {

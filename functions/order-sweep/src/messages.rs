@@ -6,14 +6,9 @@
 use adapters::clock::Clock;
 use adapters::ports::{EventQueue, Marketplace, Quarantine, Sweeps};
 use domain::MessageId;
+use lambda::sweep::{Held, RunTime, Stop, Tally, set_aside};
 use protocols::VerifiedEvent;
 use protocols::marketplace::{Account, Answer, Malformed, Message, MessageContent, Owned};
-
-use crate::lease::Held;
-use crate::page::set_aside;
-use crate::stop::Stop;
-use crate::tally::Tally;
-use crate::time::RunTime;
 
 /// Whose message it is: the account's that asked, or another one's of ours.
 fn owner<'a>(
@@ -31,13 +26,13 @@ fn owner<'a>(
 pub(crate) async fn drain(
     (market, account, others): (&impl Marketplace, &Account, &[Account]),
     (queue, quarantine): (&impl EventQueue, &impl Quarantine),
-    (held, sweeps): (&mut Held, &impl Sweeps),
+    held: &mut Held<'_, impl Sweeps>,
     time: &RunTime<'_, impl Clock>,
     tally: &mut Tally,
 ) -> Result<(), Stop> {
     loop {
         time.for_a_page()?;
-        held.beat(sweeps, time.clock.now()).await?;
+        held.beat(time.clock.now()).await?;
         let pulled = time.ask(async || market.pull(account).await).await?;
         tally.list_calls += 1;
         let mut events: Vec<VerifiedEvent> = Vec::new();

@@ -9,16 +9,14 @@ use adapters::PortError;
 use adapters::clock::Clock;
 use adapters::gzip;
 use adapters::ports::{
-    EventQueue, Marketplace, NoDetail, Quarantine, Quarantined, RAW_INLINE_BYTES_MAX, RawDetails, TradeDetails,
+    EventQueue, MarketError, Marketplace, NoDetail, Quarantine, RAW_INLINE_BYTES_MAX, RawDetails, TradeDetails,
 };
+use domain::sweep::Limits;
 use domain::{ListingDigest, RawDetail, TradeId, TradeKey, TradeStatus};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use protocols::marketplace::{Account, FlowControl, ListPage, Listed, Malformed, Owned, Told};
+use lambda::sweep::{Listing, RunTime, Stop, Tally, set_aside};
+use protocols::marketplace::{Account, Answer, FlowControl, ListPage, ListQuery, Listed, Malformed, Owned, Told};
 use protocols::{VerifiedEvent, cloudevents};
-
-use crate::stop::Stop;
-use crate::tally::Tally;
-use crate::time::RunTime;
 
 /// Trades whose details are asked for at once: as many as one batch call of Taobao surely takes.
 const DETAILS_AT_ONCE_MAX: usize = 20;
@@ -26,11 +24,57 @@ const DETAILS_AT_ONCE_MAX: usize = 20;
 const PUTS_AT_ONCE_MAX: usize = 4;
 
 /// What this run queued already, by the digest that the list had. The writer may not have it yet.
-pub(crate) type Queued = HashMap<TradeId, ListingDigest>;
+type Queued = HashMap<TradeId, ListingDigest>;
+
+/// The trades of an account, as they are listed.
+#[derive(Debug)]
+pub(crate) struct Trades<'a, M, D, R, E, Q> {
+    market: &'a M,
+    account: &'a Account,
+    trades: (&'a D, &'a R),
+    sinks: (&'a E, &'a Q),
+    queued: Queued,
+}
+
+impl<'a, M, D, R, E, Q> Trades<'a, M, D, R, E, Q> {
+    pub(crate) fn new((market, account): (&'a M, &'a Account), trades: (&'a D, &'a R), sinks: (&'a E, &'a Q)) -> Self {
+        Self { market, account, trades, sinks, queued: Queued::new() }
+    }
+}
+
+impl<M: Marketplace, D: TradeDetails, R: RawDetails, E: EventQueue, Q: Quarantine> Listing
+    for Trades<'_, M, D, R, E, Q>
+{
+    type Id = TradeId;
+
+    fn account(&self) -> &Account {
+        self.account
+    }
+
+    async fn page(&self, query: &ListQuery) -> Result<Answer<ListPage<TradeId>>, MarketError> {
+        self.market.list(self.account, query).await
+    }
+
+    async fn take(
+        &mut self,
+        page: Owned<ListPage<TradeId>>,
+        time: &RunTime<'_, impl Clock>,
+        tally: &mut Tally,
+    ) -> Result<(), Stop> {
+        let asked = (self.market, self.account);
+        take(page, asked, self.trades, self.sinks, time, (&mut self.queued, tally)).await
+    }
+
+    fn passed(&mut self, limits: &Limits) {
+        if Tally::number(self.queued.len()) > limits.slice_rows_max {
+            self.queued.clear();
+        }
+    }
+}
 
 /// Takes a page in.
-pub(crate) async fn take(
-    page: Owned<ListPage>,
+async fn take(
+    page: Owned<ListPage<TradeId>>,
     (market, account): (&impl Marketplace, &Account),
     (trades, raw): (&impl TradeDetails, &impl RawDetails),
     (queue, quarantine): (&impl EventQueue, &impl Quarantine),
@@ -44,7 +88,7 @@ pub(crate) async fn take(
     }
     let changed = changed(rows, account, trades, queued).await?;
     for rows in changed.chunks(DETAILS_AT_ONCE_MAX) {
-        let ids: Vec<TradeId> = rows.iter().map(|row| row.trade_id.clone()).collect();
+        let ids: Vec<TradeId> = rows.iter().map(|row| row.id.clone()).collect();
         tally.detail_calls += 1;
         let told = time.ask(async || market.details(account, &ids).await).await?;
         let is_answered = |id: &TradeId| told.iter().any(|(answered, _)| answered == id);
@@ -66,7 +110,7 @@ pub(crate) async fn take(
         let events = events(details, rows, account, raw, (quarantine, time.clock), tally).await?;
         queue.send(&events).await?;
         tally.changed += events.len();
-        queued.extend(rows.iter().map(|row| (row.trade_id.clone(), row.digest.clone())));
+        queued.extend(rows.iter().map(|row| (row.id.clone(), row.digest.clone())));
     }
     Ok(())
 }
@@ -82,25 +126,25 @@ fn of_trade(id: &TradeId, told: Owned<Told>) -> Result<Owned<Told>, NoDetail> {
 
 /// The rows that say something else than when their trade was last asked for.
 async fn changed(
-    rows: Vec<Listed>,
+    rows: Vec<Listed<TradeId>>,
     account: &Account,
     trades: &impl TradeDetails,
     queued: &Queued,
-) -> Result<Vec<Listed>, Stop> {
-    let fresh: Vec<Listed> = rows.into_iter().filter(|row| queued.get(&row.trade_id) != Some(&row.digest)).collect();
+) -> Result<Vec<Listed<TradeId>>, Stop> {
+    let fresh: Vec<Listed<TradeId>> = rows.into_iter().filter(|row| queued.get(&row.id) != Some(&row.digest)).collect();
     if fresh.is_empty() {
         return Ok(fresh);
     }
-    let keys: Vec<TradeKey> = fresh.iter().map(|row| account.trade(row.trade_id.clone())).collect();
+    let keys: Vec<TradeKey> = fresh.iter().map(|row| account.trade(row.id.clone())).collect();
     let known = trades.listings(&keys).await?;
-    let differs = |row: &Listed| known.get(&account.trade(row.trade_id.clone())) != Some(&row.digest);
+    let differs = |row: &Listed<TradeId>| known.get(&account.trade(row.id.clone())) != Some(&row.digest);
     Ok(fresh.into_iter().filter(differs).collect())
 }
 
 /// The events of these details. The answers that are too large for a message are in the bucket by then.
 async fn events(
     details: Vec<Owned<Told>>,
-    rows: &[Listed],
+    rows: &[Listed<TradeId>],
     account: &Account,
     raw: &impl RawDetails,
     (quarantine, clock): (&impl Quarantine, &impl Clock),
@@ -111,7 +155,7 @@ async fn events(
         Ok::<_, Stop>((told, kept))
     });
     let kept: Vec<_> = kept.buffered(PUTS_AT_ONCE_MAX).try_collect().await?;
-    let listed: HashMap<&TradeId, &ListingDigest> = rows.iter().map(|row| (&row.trade_id, &row.digest)).collect();
+    let listed: HashMap<&TradeId, &ListingDigest> = rows.iter().map(|row| (&row.id, &row.digest)).collect();
     let mut events = Vec::with_capacity(kept.len());
     for (told, raw) in kept {
         tally.unrecognised += usize::from(told.get().status == TradeStatus::Unrecognised);
@@ -162,19 +206,4 @@ async fn without_detail(
         },
     };
     set_aside(account, id.as_str(), malformed, quarantine, tally).await
-}
-
-/// Keeps for a person what cannot be read.
-pub(crate) async fn set_aside(
-    account: &Account,
-    what: &str,
-    malformed: Malformed,
-    quarantine: &impl Quarantine,
-    tally: &mut Tally,
-) -> Result<(), Stop> {
-    let Malformed { reason, body } = malformed;
-    let message_id = format!("sweep/{}/{}/{what}", account.marketplace().as_str(), account.shop);
-    quarantine.put(&Quarantined { message_id, body, reason }).await?;
-    tally.malformed += 1;
-    Ok(())
 }

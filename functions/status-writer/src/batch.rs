@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use domain::event::TradeFact;
 use domain::{
-    AfterSale, AfterSaleId, Event, LogisticsId, OrderId, OrderReport, Outcome, Package, Snapshot, TradeDetail,
-    TradeKey, TradeReport,
+    AfterSale, AfterSaleId, Event, LogisticsId, OrderId, OrderReport, Outcome, Package, ProductKey, Snapshot,
+    TradeDetail, TradeKey, TradeReport, UnixMillis,
 };
 
 /// A record's position in its batch.
@@ -28,6 +28,8 @@ pub struct Gathered {
     pub after_sales: BTreeMap<(TradeKey, AfterSaleId), Members<AfterSale>>,
     /// What trades are made of: the trades' `detail` items.
     pub details: BTreeMap<TradeKey, Members<TradeDetail>>,
+    /// When products changed: the products' `#product` items.
+    pub products: BTreeMap<ProductKey, Members<UnixMillis>>,
 }
 
 impl Gathered {
@@ -36,6 +38,7 @@ impl Gathered {
         match event {
             Event::Order(change) => self.orders.entry(change.order).or_default().push((position, change.report)),
             Event::Trade(change) => self.add_fact(position, change.trade, change.fact),
+            Event::Product(change) => self.products.entry(change.product).or_default().push((position, change.at)),
         }
     }
 

@@ -12,6 +12,8 @@ pub struct Config {
     pub orders_table: String,
     /// `TRADES_TABLE`.
     pub trades_table: String,
+    /// `IMAGES_TABLE`: what is known of products.
+    pub images_table: String,
     /// `QUARANTINE_QUEUE_URL`.
     pub quarantine_queue_url: String,
 }
@@ -23,6 +25,7 @@ impl Config {
             aws: config::aws()?,
             orders_table: config::required("ORDERS_TABLE")?,
             trades_table: config::required("TRADES_TABLE")?,
+            images_table: config::required("IMAGES_TABLE")?,
             quarantine_queue_url: config::required("QUARANTINE_QUEUE_URL")?,
         })
     }

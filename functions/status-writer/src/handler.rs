@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use adapters::clock::Clock;
-use adapters::ports::{OrderStore, Quarantine, TradeDetails, TradeStore};
+use adapters::ports::{OrderStore, Products, Quarantine, TradeDetails, TradeStore};
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use domain::event::TradeFact;
 use domain::{AfterSale, AfterSaleState, Event, TradeReport, TradeStatus};
@@ -26,6 +26,7 @@ pub async fn handle(
     deadline: Deadline,
     orders: &(impl OrderStore + Sync),
     trades: &(impl TradeStore + TradeDetails + Sync),
+    products: &(impl Products + Sync),
     quarantine: &(impl Quarantine + Sync),
     clock: &(impl Clock + Sync),
     log: &impl Log,
@@ -40,7 +41,7 @@ pub async fn handle(
             Err(reason) => work.push(set_aside(quarantine, position, record, reason.to_string())),
         }
     }
-    work.extend(writes(gathered, orders, trades));
+    work.extend(writes(gathered, orders, trades, products));
 
     let ended: Vec<Endings> = stream::iter(work)
         .map(|write| before(deadline, clock, write))
@@ -93,6 +94,9 @@ fn line(record: &Record, read: Option<Event>, ending: &Ending) -> WideEvent {
     let Some(event) = read else { return line };
     let line = line.with(field::EVENT_ID, event.id());
     match event {
+        Event::Product(change) => line
+            .with(field::EVENT_SOURCE, format!("{}/{}", change.product.marketplace.as_str(), change.product.shop))
+            .with(field::PRODUCT_ID, change.product.to_string()),
         Event::Order(change) => line
             .with(field::EVENT_SOURCE, change.report.by.source.as_str())
             .with(field::ORDER_ID, change.order.as_str()),

@@ -1,6 +1,6 @@
 //! The status-writer function: clients, then the loop.
 
-use adapters::aws::dynamodb::{DynamoOrders, DynamoTrades};
+use adapters::aws::dynamodb::{DynamoOrders, DynamoProducts, DynamoTrades};
 use adapters::aws::{SqsQuarantine, connect};
 use adapters::clock::SystemClock;
 use aws_lambda_events::event::sqs::SqsEvent;
@@ -17,12 +17,14 @@ async fn main() -> anyhow::Result<()> {
     let aws = connect(config.aws);
     let orders = DynamoOrders::new(&aws, config.orders_table);
     let trades = DynamoTrades::new(&aws, config.trades_table);
+    let products = DynamoProducts::new(&aws, config.images_table);
     let quarantine = SqsQuarantine::new(&aws, config.quarantine_queue_url);
     let log = Stdout::of(lambda::config::function_name());
-    let (orders, trades, quarantine, log) = (&orders, &trades, &quarantine, &log);
+    let (orders, trades, products) = (&orders, &trades, &products);
+    let (quarantine, log) = (&quarantine, &log);
     let serve = service_fn(|event: LambdaEvent<SqsEvent>| async move {
         let deadline = Deadline::from_lambda(event.context.deadline);
-        handle(event.payload, deadline, orders, trades, quarantine, &SystemClock, log)
+        handle(event.payload, deadline, orders, trades, products, quarantine, &SystemClock, log)
             .await
             .map_err(lambda_runtime::Error::from)
     });

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use adapters::PortError;
-use adapters::ports::{OrderStore, Quarantine, Quarantined, TradeDetails, TradeStore};
+use adapters::ports::{OrderStore, Products, Quarantine, Quarantined, TradeDetails, TradeStore};
 use domain::fact::join;
 use domain::{
-    AfterSale, AfterSaleId, LogisticsId, OrderFacts, OrderId, OrderReport, Outcome, Package, TradeDetail, TradeKey,
-    TradeReport, TradeStatuses,
+    AfterSale, AfterSaleId, LogisticsId, OrderFacts, OrderId, OrderReport, Outcome, Package, ProductKey, TradeDetail,
+    TradeKey, TradeReport, TradeStatuses, UnixMillis,
 };
 use futures::future::{BoxFuture, FutureExt};
 use lambda::batch::Record;
@@ -58,14 +58,16 @@ pub(crate) fn writes<'a>(
     gathered: Gathered,
     orders: &'a (impl OrderStore + Sync),
     trades: &'a (impl TradeStore + TradeDetails + Sync),
+    products: &'a (impl Products + Sync),
 ) -> Vec<Write<'a>> {
-    let Gathered { orders: by_order, trades: by_trade, packages, after_sales, details } = gathered;
+    let Gathered { orders: by_order, trades: by_trade, packages, after_sales, details, products: changed } = gathered;
     let mut writes = Vec::new();
     writes.extend(by_order.into_iter().map(|(order, all)| write(all, |all| report_order(orders, order, all).boxed())));
     writes.extend(by_trade.into_iter().map(|(trade, all)| write(all, |all| report_trade(trades, trade, all).boxed())));
     writes.extend(packages.into_iter().map(|(of, all)| write(all, |all| ship(trades, of, all).boxed())));
     writes.extend(after_sales.into_iter().map(|(of, all)| write(all, |all| report_case(trades, of, all).boxed())));
     writes.extend(details.into_iter().map(|(trade, all)| write(all, |all| describe(trades, trade, all).boxed())));
+    writes.extend(changed.into_iter().map(|(product, all)| write(all, |all| change(products, product, all).boxed())));
     writes
 }
 
@@ -144,6 +146,13 @@ async fn describe(store: &impl TradeDetails, trade: TradeKey, members: Members<T
     }
     let Some(latest) = latest else { return Endings::new() };
     let written = store.detail(&trade, &latest).await.map(|outcome| vec![outcome]);
+    endings(written, members, &[latest])
+}
+
+/// Writes what a batch says of when one product changed: the latest.
+async fn change(store: &impl Products, product: ProductKey, members: Members<UnixMillis>) -> Endings {
+    let Some(latest) = members.iter().map(|(_, at)| *at).max() else { return Endings::new() };
+    let written = store.changed(&product, latest).await.map(|outcome| vec![outcome]);
     endings(written, members, &[latest])
 }
 

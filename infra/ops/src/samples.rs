@@ -262,10 +262,11 @@ mod tests {
         let push = ali1688::push::read(&message, &ShopId::new("demo").unwrap()).unwrap();
         assert_eq!((push.kind.as_str(), push.message_id), (name, id));
         let trade = |event| match event {
-            Event::Trade(change) => change.trade,
-            Event::Order(_) => panic!("a push speaks of trades"),
+            Event::Trade(change) => Some(change.trade),
+            Event::Product(_) => None,
+            Event::Order(_) => panic!("a push speaks of trades or of products"),
         };
-        push.events.into_iter().map(trade).collect()
+        push.events.into_iter().filter_map(trade).collect()
     }
 
     #[test]

@@ -6,20 +6,24 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::path::Path;
 
 use domain::order::KnownOrder;
 use domain::sweep::{SweepKind, SweepState};
 use domain::{
-    AfterSale, AfterSaleId, AppKey, Link, ListingDigest, LogisticsId, MessageId, Nonce, OrderFacts, OrderId,
-    OrderKnowledge, OrderReport, Outcome, Package, PaymentFacts, PaymentKey, Placed, Recorded, ReferenceRates, Refund,
-    ShopId, StoredKey, TradeDetail, TradeFacts, TradeId, TradeKey, TradeReport, TradeStatuses, UnixMillis,
+    AfterSale, AfterSaleId, AppKey, ImageDigest, ImageEntry, ImageKey, ImageObject, ImageRecord, ImageRequest,
+    ImageUrl, Known, Link, ListingDigest, LogisticsId, MessageId, Nonce, OrderFacts, OrderId, OrderKnowledge,
+    OrderReport, Outcome, Package, PaymentFacts, PaymentKey, Placed, Position, ProductId, ProductKey, Recorded,
+    ReferenceRates, Refund, ShopId, StoredKey, TradeDetail, TradeFacts, TradeId, TradeKey, TradeReport, TradeStatuses,
+    UnixMillis, Validators,
 };
 use futures::stream::{self, StreamExt, TryStreamExt};
 use protocols::VerifiedEvent;
 use protocols::gateway::paypal::CertificateUrl;
 use protocols::gateway::{PublicKey, VerifiedPayment};
-use protocols::marketplace::{Account, Answer, ListPage, ListQuery, Malformed, Message, Refused, Told};
+use protocols::marketplace::{Account, Answer, ListPage, ListQuery, Malformed, Message, Refused, Told, ToldProduct};
 use sha2::{Digest, Sha256};
+use tempfile::TempPath;
 
 use crate::error::PortError;
 use crate::secrets::Secrets;
@@ -239,7 +243,7 @@ pub trait Marketplace {
         &self,
         account: &Account,
         query: &ListQuery,
-    ) -> impl Future<Output = Result<Answer<ListPage>, MarketError>> + Send;
+    ) -> impl Future<Output = Result<Answer<ListPage<TradeId>>, MarketError>> + Send;
 
     /// The details of trades, as many as were asked for, in any order; in one call where the marketplace has one for
     /// many.
@@ -259,6 +263,28 @@ pub trait Marketplace {
         account: &Account,
         messages: &[MessageId],
     ) -> impl Future<Output = Result<(), MarketError>> + Send;
+}
+
+/// One product of many that were asked for.
+pub type ProductOf = (ProductId, Result<Answer<ToldProduct>, NoDetail>);
+
+/// The products that a marketplace has for one of our shops. Verbs only read; an implementation keeps to the
+/// marketplace's rate and tries again what may be tried again.
+pub trait Catalogue {
+    /// One page of a list of products.
+    fn list(
+        &self,
+        account: &Account,
+        query: &ListQuery,
+    ) -> impl Future<Output = Result<Answer<ListPage<ProductId>>, MarketError>> + Send;
+
+    /// The details of products, as many as were asked for, in any order; a call each, some of them side by side. One that
+    /// is not there is told as withdrawn.
+    fn details(
+        &self,
+        account: &Account,
+        products: &[ProductId],
+    ) -> impl Future<Output = Result<Vec<ProductOf>, MarketError>> + Send;
 }
 
 /// The events queue, where verified events wait to become facts.
@@ -283,6 +309,155 @@ pub struct Quarantined {
 pub trait Quarantine {
     /// Keeps one. `Ok` means that it is durable.
     fn put(&self, message: &Quarantined) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// What a product sweep knows of a product when it is through with it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SweptProduct {
+    /// What the list said of it, when it came from a list.
+    pub listed: Option<ListingDigest>,
+    /// The change that was reported of it and is dealt with now.
+    pub changed_at: Option<UnixMillis>,
+}
+
+/// What was reported of products, and what sweeps made of it. Kept in the table of [`Manifest`].
+pub trait Products {
+    /// Takes in that a product changed, by one conditional write: it is pending until it is swept. The latest report is
+    /// kept; an earlier one is stale, also when the later one is no longer pending.
+    fn changed(&self, product: &ProductKey, at: UnixMillis) -> impl Future<Output = Result<Outcome, PortError>> + Send;
+
+    /// Products of a shop that wait to be swept, up to so many, the longest waiting first, each with the report that it
+    /// waits for. One that was reported a moment ago may be missing.
+    fn pending(
+        &self,
+        marketplace: domain::Marketplace,
+        shop: &ShopId,
+        products_max: usize,
+    ) -> impl Future<Output = Result<Vec<(ProductKey, UnixMillis)>, PortError>> + Send;
+
+    /// What the list said of many products when they were last swept, by one consistent batch read a hundred; products
+    /// that never were are absent.
+    fn listings(
+        &self,
+        products: &[ProductKey],
+    ) -> impl Future<Output = Result<BTreeMap<ProductKey, ListingDigest>, PortError>> + Send;
+
+    /// Keeps that a product was swept. It no longer waits, unless a later report came meanwhile.
+    fn swept(&self, product: &ProductKey, swept: &SweptProduct) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// What is known of pictures.
+pub trait Manifest {
+    /// All that is kept of one, by one consistent read; nothing of an unknown one.
+    fn read(&self, image: &ImageKey) -> impl Future<Output = Result<ImageEntry, PortError>> + Send;
+
+    /// All that is kept of a product's pictures, by one consistent query.
+    fn of_product(
+        &self,
+        product: &ProductKey,
+    ) -> impl Future<Output = Result<BTreeMap<Position, ImageEntry>, PortError>> + Send;
+
+    /// Keeps a record, by one conditional write, unless one that is preferred to it is kept.
+    fn keep(&self, image: &ImageKey, record: &ImageRecord) -> impl Future<Output = Result<Outcome, PortError>> + Send;
+
+    /// Marks a picture as removed, by one conditional write: the product was seen without it. Its record and its bytes
+    /// stay. The latest mark is kept.
+    fn remove(&self, image: &ImageKey, seen_at: UnixMillis) -> impl Future<Output = Result<Outcome, PortError>> + Send;
+
+    /// Some pictures that follow another in an order of the store's own; none when there are no more. For operators, not
+    /// for functions.
+    fn list(
+        &self,
+        after: Option<&ImageKey>,
+    ) -> impl Future<Output = Result<Vec<(ImageKey, ImageEntry)>, PortError>> + Send;
+}
+
+/// The image queue, where pictures wait to be fetched.
+pub trait ImageQueue {
+    /// Queues all requests, ten a call. `Ok` means that every one is durable. After an error some may be queued; sending
+    /// all again may queue those twice, which changes nothing.
+    fn send(&self, requests: &[ImageRequest]) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// What is put into the bucket of pictures.
+#[derive(Debug, Clone, Copy)]
+pub enum ObjectBody<'a> {
+    /// A file of that many bytes, whose SHA-256 is this.
+    File(&'a Path, u64, &'a ImageDigest),
+    /// These bytes.
+    Bytes(&'a [u8]),
+}
+
+/// Whether an object was new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// It is there now.
+    Now,
+    /// It was there before, with the same content.
+    Before,
+}
+
+/// The bucket of pictures. An object's key follows from the original's bytes, so nothing is ever written over.
+pub trait ImageBucket {
+    /// Whether it is there.
+    fn has(&self, object: &ImageObject) -> impl Future<Output = Result<bool, PortError>> + Send;
+
+    /// Puts it, unless it is there. Nobody sees a part of it: it is there whole or not at all.
+    fn put(&self, object: &ImageObject, body: ObjectBody<'_>)
+    -> impl Future<Output = Result<Stored, PortError>> + Send;
+
+    /// Some objects whose keys follow another, in the order of their keys; none when there are no more. For operators,
+    /// not for functions.
+    fn list(&self, after: Option<&ImageObject>) -> impl Future<Output = Result<Vec<ImageObject>, PortError>> + Send;
+}
+
+/// A picture that was fetched: a file that goes when this is dropped.
+#[derive(Debug)]
+pub struct Spooled {
+    /// Where its bytes are.
+    pub file: TempPath,
+    /// Their SHA-256.
+    pub digest: ImageDigest,
+    /// How many they are.
+    pub bytes: u64,
+    /// What the host gave to ask again with.
+    pub validators: Validators,
+}
+
+/// What a host answered.
+#[derive(Debug)]
+pub enum Fetched {
+    /// What is known is what is there.
+    Unchanged,
+    /// This is there.
+    Changed(Spooled),
+}
+
+/// Why there is no picture.
+#[derive(Debug, thiserror::Error)]
+pub enum NoImage {
+    /// It may not be fetched or kept, now or ever: a word, and why, without a word of the host's.
+    #[error("{0}")]
+    Refused(String),
+    /// It could not be had now, however often it was tried.
+    #[error(transparent)]
+    Lost(#[from] PortError),
+}
+
+/// An answer, and how many requests it took: further tries and redirects count.
+#[derive(Debug)]
+pub struct Asked {
+    /// What came of it.
+    pub answer: Result<Fetched, NoImage>,
+    /// Requests that were made.
+    pub requests: u32,
+}
+
+/// The hosts of pictures.
+pub trait ImageSource {
+    /// Fetches what is at a URL, if it is not what is known. A refusal of the host or of ours is [`NoImage::Refused`]
+    /// where trying again cannot help.
+    fn fetch(&self, url: &ImageUrl, known: &Known) -> impl Future<Output = Asked> + Send;
 }
 
 /// Where the stack's secrets document is kept.

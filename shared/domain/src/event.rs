@@ -3,6 +3,7 @@
 use crate::after_sale::AfterSale;
 use crate::detail::Snapshot;
 use crate::id::{AfterSaleId, LogisticsId, MessageId, OrderId};
+use crate::image::ProductChange;
 use crate::order::OrderReport;
 use crate::time::UnixMillis;
 use crate::trade::{Package, TradeKey, TradeReport};
@@ -14,6 +15,8 @@ pub enum Event {
     Trade(TradeChange),
     /// A source reported of an order.
     Order(OrderChange),
+    /// A marketplace reported that a product changed.
+    Product(ProductChange),
 }
 
 impl Event {
@@ -22,6 +25,7 @@ impl Event {
         match self {
             Self::Order(change) => Some(change.report.by.event_id.as_str()),
             Self::Trade(change) => change.fact.message_id().map(MessageId::as_str),
+            Self::Product(change) => Some(change.id.as_str()),
         }
     }
 }

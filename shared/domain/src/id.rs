@@ -88,6 +88,12 @@ macro_rules! checked_text {
             }
         }
 
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
         impl TryFrom<String> for $name {
             type Error = InvalidText;
             fn try_from(text: String) -> Result<Self, InvalidText> {
@@ -192,6 +198,18 @@ checked_text!(
 checked_text!(
     /// An address of a picture as a marketplace gives it: absolute or relative.
     Picture, "picture", 512, is_text
+);
+checked_text!(
+    /// Which of a product's pictures: `main-1`, `detail-3`, `sku-3332085412530`.
+    Position, "position", 48, is_plain
+);
+checked_text!(
+    /// Where a picture is, as it is asked for: absolute. Whether it may be fetched is for whoever fetches to say.
+    ImageUrl, "image url", 1_024, is_text
+);
+checked_text!(
+    /// What a host gave to ask again with: an `ETag` or a `Last-Modified`, as it came.
+    Validator, "validator", 256, is_text
 );
 checked_text!(
     /// A digest of what a list said of a trade, in hex.

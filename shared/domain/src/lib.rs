@@ -8,6 +8,7 @@ pub mod detail;
 pub mod event;
 pub mod fact;
 pub mod id;
+pub mod image;
 pub mod money;
 pub mod order;
 pub mod payment;
@@ -23,9 +24,13 @@ pub use detail::{RawDetail, Snapshot, TradeContent, TradeDetail, TradeLine, Trad
 pub use event::{Event, OrderChange, TradeChange, TradeFact};
 pub use fact::{Outcome, Prefer};
 pub use id::{
-    AfterSaleId, AppKey, Carrier, EventId, InvalidText, LeaseToken, LineId, ListingDigest, LogisticsId, MessageId,
-    Nonce, OrderId, PaymentId, Picture, ProductId, ProductName, RawStatus, RefundId, ShopId, Sku, SourceName,
-    StoredKey, TraceStatus, TradeId, TransactionId, Waybill,
+    AfterSaleId, AppKey, Carrier, EventId, ImageUrl, InvalidText, LeaseToken, LineId, ListingDigest, LogisticsId,
+    MessageId, Nonce, OrderId, PaymentId, Picture, Position, ProductId, ProductName, RawStatus, RefundId, ShopId, Sku,
+    SourceName, StoredKey, TraceStatus, TradeId, TransactionId, Validator, Waybill,
+};
+pub use image::{
+    Decision, Format, ImageDigest, ImageEntry, ImageKey, ImageObject, ImageRecord, ImageRequest, InvalidProductKey,
+    Known, Original, ProductChange, ProductKey, THUMBNAIL_SIZES, Validators,
 };
 pub use money::{Currency, InvalidMoney, Money};
 pub use order::{

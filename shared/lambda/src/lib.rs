@@ -1,4 +1,4 @@
-//! What every function needs to run: configuration, log, HTTP, batches and deadlines.
+//! What every function needs to run: configuration, log, HTTP, batches and deadlines; and what those that sweep share.
 //!
 //! Invariant: nothing here decides what an input means; it brings inputs in and answers out.
 
@@ -7,3 +7,4 @@ pub mod config;
 pub mod deadline;
 pub mod http;
 pub mod log;
+pub mod sweep;

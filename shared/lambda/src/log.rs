@@ -33,6 +33,28 @@ pub mod field {
     pub const ORDER_ID: &str = "order.id";
     /// The marketplace's trade, as `marketplace#shop#trade_id`.
     pub const TRADE_ID: &str = "trade.id";
+    /// The marketplace's product, as `marketplace#shop#product_id`.
+    pub const PRODUCT_ID: &str = "product.id";
+    /// A picture of a product, as `marketplace#shop#product_id#position`.
+    pub const IMAGE_KEY: &str = "image.key";
+    /// The name of a picture's bytes.
+    pub const IMAGE_DIGEST: &str = "image.digest";
+    /// How long a picture is that was fetched, in bytes.
+    pub const IMAGE_BYTES: &str = "image.bytes";
+    /// Requests that a picture took, redirects and further tries included.
+    pub const IMAGE_REQUESTS: &str = "image.requests";
+    /// Pictures of products that were asked for.
+    pub const IMAGES_REQUESTED: &str = "images.requested";
+    /// Pictures that products no longer have, marked as removed.
+    pub const IMAGES_REMOVED: &str = "images.removed";
+    /// Addresses in products that are of nothing that is fetched, such as pictures within a page.
+    pub const IMAGES_ELSEWHERE: &str = "images.elsewhere";
+    /// Pictures beyond the most that are kept of a product.
+    pub const IMAGES_BEYOND: &str = "images.beyond";
+    /// Objects that were put into the bucket for a picture.
+    pub const IMAGE_PUTS: &str = "image.puts";
+    /// Thumbnails among them.
+    pub const IMAGE_THUMBNAILS: &str = "image.thumbnails";
     /// The vendor's type of a push.
     pub const PUSH_TYPE: &str = "push.type";
     /// A payment, as `gateway#payment_id`.
@@ -99,6 +121,8 @@ pub mod metric {
     pub const SWEEP_FAILED: &str = "sweep_failed";
     /// Statuses in words that we do not know.
     pub const UNRECOGNISED_STATUS: &str = "unrecognised_status";
+    /// Pictures that will never be kept, and are in quarantine.
+    pub const IMAGE_REFUSED: &str = "image_refused";
     /// Trades that an audit found to differ from ours.
     pub const AUDIT_FOUND: &str = "audit_found";
 }

@@ -6,9 +6,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use domain::event::TradeFact;
 use domain::{
     AfterSale, AfterSaleId, AfterSaleState, Carrier, Claim, Event, EventId, InvalidText, Journey, LineId,
-    ListingDigest, LogisticsId, Marketplace, MessageId, OrderChange, OrderId, OrderReport, Origin, Package, RawDetail,
-    RawStatus, ReportedStatus, ShopId, Snapshot, SourceName, StateReport, StoredKey, Trace, TraceStatus, TradeChange,
-    TradeDetail, TradeId, TradeKey, TradeReport, TradeStatus, UnixMillis, Waybill, WaybillReport,
+    ListingDigest, LogisticsId, Marketplace, MessageId, OrderChange, OrderId, OrderReport, Origin, Package,
+    ProductChange, ProductId, ProductKey, RawDetail, RawStatus, ReportedStatus, ShopId, Snapshot, SourceName,
+    StateReport, StoredKey, Trace, TraceStatus, TradeChange, TradeDetail, TradeId, TradeKey, TradeReport, TradeStatus,
+    UnixMillis, Waybill, WaybillReport,
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,8 @@ use crate::json;
 pub const TRADE_CHANGED: &str = "sampan.trade.changed.v1";
 /// A source reported of an order.
 pub const ORDER_CHANGED: &str = "sampan.order.changed.v1";
+/// A marketplace reported that a product changed.
+pub const PRODUCT_CHANGED: &str = "sampan.product.changed.v1";
 
 /// Consignments that go with one reading of a trade. A trade is sent in a handful of parcels; with the longest of each
 /// field this many are 45 KB of the 256 KiB that a message holds. The raw answer has them all.
@@ -26,7 +29,9 @@ pub const SHIPPING_MAX: usize = 100;
 /// Refund cases that go with one reading of a trade, likewise: 30 KB.
 pub const AFTER_SALES_MAX: usize = 100;
 
-const SPEC_VERSION: &str = "1.0";
+pub(crate) const SPEC_VERSION: &str = "1.0";
+/// What the data of every message is.
+pub(crate) const JSON: &str = "application/json";
 const MARKETPLACES: &str = "/marketplaces/";
 const SOURCES: &str = "/sources/";
 
@@ -62,26 +67,31 @@ pub enum NotWritten {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Envelope<D> {
-    specversion: String,
-    id: EventId,
-    source: String,
+pub(crate) struct Envelope<D> {
+    pub(crate) specversion: String,
+    pub(crate) id: EventId,
+    pub(crate) source: String,
     #[serde(rename = "type")]
-    kind: String,
+    pub(crate) kind: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    subject: Option<String>,
-    time: String,
+    pub(crate) subject: Option<String>,
+    pub(crate) time: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    datacontenttype: Option<String>,
-    data: D,
+    pub(crate) datacontenttype: Option<String>,
+    pub(crate) data: D,
 }
 
 /// What is common to all types, to choose the reader by.
 #[derive(Deserialize)]
-struct Head {
-    specversion: String,
+pub(crate) struct Head {
+    pub(crate) specversion: String,
     #[serde(rename = "type")]
-    kind: String,
+    pub(crate) kind: String,
+}
+
+/// The source of what one of our shops at a marketplace reports.
+pub(crate) fn shop_source(marketplace: Marketplace, shop: &ShopId) -> String {
+    format!("{MARKETPLACES}{}/{shop}", marketplace.as_str())
 }
 
 /// What is said of a trade: `status` and `raw_status`, or one `shipping`, or one `after_sale`; or, when a sweep asked,
@@ -160,6 +170,14 @@ struct DetailData {
     raw_key: Option<StoredKey>,
 }
 
+/// Which product changed. What changed of it is asked for.
+#[derive(Serialize, Deserialize)]
+struct ProductData {
+    marketplace: String,
+    shop: ShopId,
+    product_id: ProductId,
+}
+
 #[derive(Serialize, Deserialize)]
 struct OrderData {
     order_id: OrderId,
@@ -171,6 +189,7 @@ pub fn write(event: &Event) -> Result<String, NotWritten> {
     let message = match event {
         Event::Trade(change) => serde_json::to_string(&trade_envelope(change).ok_or(NotWritten::Nothing)?)?,
         Event::Order(change) => serde_json::to_string(&order_envelope(change))?,
+        Event::Product(change) => serde_json::to_string(&product_envelope(change))?,
     };
     let reads_back = read(&message).is_ok_and(|read| read == *event);
     reads_back.then_some(message).ok_or(NotWritten::Lossy)
@@ -182,11 +201,11 @@ fn trade_envelope(change: &TradeChange) -> Option<Envelope<OfTrade>> {
     Some(Envelope {
         specversion: SPEC_VERSION.to_owned(),
         id: id.clone().into(),
-        source: format!("{MARKETPLACES}{}/{shop}", marketplace.as_str()),
+        source: shop_source(marketplace, &shop),
         kind: TRADE_CHANGED.to_owned(),
         subject: Some(trade_id.to_string()),
         time: at.to_rfc3339(),
-        datacontenttype: Some("application/json".to_owned()),
+        datacontenttype: Some(JSON.to_owned()),
         data: OfTrade { marketplace: marketplace.as_str().to_owned(), shop, trade_id, said: said(&change.fact) },
     })
 }
@@ -259,8 +278,22 @@ fn order_envelope(change: &OrderChange) -> Envelope<OrderData> {
         kind: ORDER_CHANGED.to_owned(),
         subject: Some(change.order.to_string()),
         time: change.report.at.to_rfc3339(),
-        datacontenttype: Some("application/json".to_owned()),
+        datacontenttype: Some(JSON.to_owned()),
         data: OrderData { order_id: change.order.clone(), status: change.report.status.status().as_str().to_owned() },
+    }
+}
+
+fn product_envelope(change: &ProductChange) -> Envelope<ProductData> {
+    let ProductKey { marketplace, shop, product_id } = change.product.clone();
+    Envelope {
+        specversion: SPEC_VERSION.to_owned(),
+        id: change.id.clone().into(),
+        source: shop_source(marketplace, &shop),
+        kind: PRODUCT_CHANGED.to_owned(),
+        subject: Some(product_id.to_string()),
+        time: change.at.to_rfc3339(),
+        datacontenttype: Some(JSON.to_owned()),
+        data: ProductData { marketplace: marketplace.as_str().to_owned(), shop, product_id },
     }
 }
 
@@ -270,20 +303,21 @@ pub fn read(message: &str) -> Result<Event, NotAnEvent> {
     match (head.specversion.as_str(), head.kind.as_str()) {
         (SPEC_VERSION, TRADE_CHANGED) => read_trade(parse(message)?).map(Event::Trade),
         (SPEC_VERSION, ORDER_CHANGED) => read_order(parse(message)?).map(Event::Order),
+        (SPEC_VERSION, PRODUCT_CHANGED) => read_product(parse(message)?).map(Event::Product),
         _ => Err(NotAnEvent::UnknownType),
     }
 }
 
-fn parse<'a, T: Deserialize<'a>>(message: &'a str) -> Result<T, NotAnEvent> {
+pub(crate) fn parse<'a, T: Deserialize<'a>>(message: &'a str) -> Result<T, NotAnEvent> {
     json::object(message).map_err(|error| NotAnEvent::Malformed(json::describe(&error)))
 }
 
-fn time(text: &str) -> Result<UnixMillis, NotAnEvent> {
+pub(crate) fn time(text: &str) -> Result<UnixMillis, NotAnEvent> {
     UnixMillis::from_rfc3339(text).map_err(|_| NotAnEvent::Invalid("time is not RFC 3339"))
 }
 
 /// An attribute of the envelope names what `data` names: two readers of one message must not differ.
-fn agree(attribute: Option<&str>, data: &str) -> Result<(), NotAnEvent> {
+pub(crate) fn agree(attribute: Option<&str>, data: &str) -> Result<(), NotAnEvent> {
     if attribute.is_none_or(|attribute| attribute == data) {
         return Ok(());
     }
@@ -291,14 +325,25 @@ fn agree(attribute: Option<&str>, data: &str) -> Result<(), NotAnEvent> {
 }
 
 fn read_trade(envelope: Envelope<OfTrade>) -> Result<TradeChange, NotAnEvent> {
-    let named = format!("{MARKETPLACES}{}/{}", envelope.data.marketplace, envelope.data.shop);
-    agree(Some(&envelope.source), &named)?;
-    agree(envelope.subject.as_deref(), envelope.data.trade_id.as_str())?;
     let witness = (time(&envelope.time)?, &MessageId::try_from(envelope.id)?);
     let OfTrade { marketplace, shop, trade_id, said } = envelope.data;
-    let marketplace =
-        Marketplace::from_name(&marketplace).map_err(|_| NotAnEvent::Invalid("marketplace is not known"))?;
+    let marketplace = marketplace_named(&marketplace)?;
+    agree(Some(&envelope.source), &shop_source(marketplace, &shop))?;
+    agree(envelope.subject.as_deref(), trade_id.as_str())?;
     Ok(TradeChange { trade: TradeKey { marketplace, shop, trade_id }, fact: read_said(said, witness)? })
+}
+
+fn read_product(envelope: Envelope<ProductData>) -> Result<ProductChange, NotAnEvent> {
+    let ProductData { marketplace, shop, product_id } = envelope.data;
+    let marketplace = marketplace_named(&marketplace)?;
+    agree(Some(&envelope.source), &shop_source(marketplace, &shop))?;
+    agree(envelope.subject.as_deref(), product_id.as_str())?;
+    let (at, id) = (time(&envelope.time)?, MessageId::try_from(envelope.id)?);
+    Ok(ProductChange { product: ProductKey { marketplace, shop, product_id }, at, id })
+}
+
+pub(crate) fn marketplace_named(name: &str) -> Result<Marketplace, NotAnEvent> {
+    Marketplace::from_name(name).map_err(|_| NotAnEvent::Invalid("marketplace is not known"))
 }
 
 /// When something was said, in which message.
@@ -537,7 +582,7 @@ mod tests {
             "subject":"1","time":"2020-04-07T02:51:09.437Z","data":{"marketplace":"1688","shop":"demo","trade_id":"1","#;
         let fact = |data: &str| match read(&format!("{head}{data}}}}}")) {
             Ok(Event::Trade(change)) => Some(change.fact),
-            Ok(Event::Order(_)) | Err(_) => None,
+            Ok(Event::Order(_) | Event::Product(_)) | Err(_) => None,
         };
         let status = fact(r#""status":"awaiting_shipment","raw_status":"waitsellersend""#);
         let id = MessageId::new("7").unwrap();

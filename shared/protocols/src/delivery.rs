@@ -108,7 +108,7 @@ impl VerifiedEvent {
 pub enum Content {
     /// Events for the queue; at least one.
     Events(Vec<VerifiedEvent>),
-    /// A message about products: acknowledged and counted.
+    /// A message about products that says nothing of them that we use: acknowledged and counted.
     Product {
         /// The vendor's type.
         kind: String,
@@ -253,5 +253,6 @@ fn time_of(event: &Event) -> Option<UnixMillis> {
     match event {
         Event::Order(change) => Some(change.report.at),
         Event::Trade(change) => change.fact.at(),
+        Event::Product(change) => Some(change.at),
     }
 }

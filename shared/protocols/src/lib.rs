@@ -12,6 +12,7 @@ pub mod detail;
 pub mod ecb;
 pub mod flat_hmac;
 pub mod gateway;
+pub mod images;
 mod json;
 mod mac;
 pub mod marketplace;

@@ -3,14 +3,15 @@
 //! Invariant (the DataKey check): an [`Answer`] can be read only as an [`Owned`] one, which it becomes when it does not
 //! name another account than the one that asked; and only what is owned becomes a [`VerifiedEvent`].
 
+pub mod picture;
 pub(crate) mod reading;
 
 use domain::sweep::Window;
 use domain::{
-    AfterSale, AfterSaleId, AfterSaleState, Carrier, Claim, Event, Journey, LineId, ListingDigest, LogisticsId,
-    Marketplace, MessageId, Money, Package, RawDetail, RawStatus, ShopId, Snapshot, StateReport, TradeChange,
-    TradeContent, TradeDetail, TradeFact, TradeId, TradeKey, TradeReport, TradeStatus, UnixMillis, Waybill,
-    WaybillReport,
+    AfterSale, AfterSaleId, AfterSaleState, Carrier, Claim, Event, ImageUrl, Journey, LineId, ListingDigest,
+    LogisticsId, Marketplace, MessageId, Money, Package, Position, ProductId, ProductKey, RawDetail, RawStatus, ShopId,
+    Snapshot, StateReport, TradeChange, TradeContent, TradeDetail, TradeFact, TradeId, TradeKey, TradeReport,
+    TradeStatus, UnixMillis, Waybill, WaybillReport,
 };
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
@@ -83,12 +84,17 @@ impl Account {
     pub fn trade(&self, trade_id: TradeId) -> TradeKey {
         TradeKey { marketplace: self.marketplace(), shop: self.shop.clone(), trade_id }
     }
+
+    /// The key of one of its products.
+    pub fn product(&self, product_id: ProductId) -> ProductKey {
+        ProductKey { marketplace: self.marketplace(), shop: self.shop.clone(), product_id }
+    }
 }
 
 /// By which time a list is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListedBy {
-    /// When a trade was last modified.
+    /// When it was last modified.
     Modified,
     /// When it was made.
     Created,
@@ -107,14 +113,14 @@ pub struct ListQuery {
     pub page_rows: u64,
 }
 
-/// A row of a list.
+/// A row of a list of what has ids of this kind: of trades, or of products.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
-    /// The trade.
-    pub trade_id: TradeId,
+pub struct Listed<Id> {
+    /// The trade or the product.
+    pub id: Id,
     /// When it was last modified. Only in a list by that time, where it is what the list goes by.
     pub modified_at: Option<UnixMillis>,
-    /// What the row says, in short: when this differs from what was seen with the last detail, the trade changed.
+    /// What the row says, in short: when this differs from what was seen with the last detail, it changed.
     pub digest: ListingDigest,
 }
 
@@ -129,11 +135,11 @@ pub struct Malformed {
 
 /// What a page of a list holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListPage {
+pub struct ListPage<Id> {
     /// How many rows the list has in all, by the marketplace's word.
     pub total: u64,
     /// The rows of this page that could be read.
-    pub rows: Vec<Listed>,
+    pub rows: Vec<Listed<Id>>,
     /// Those that could not.
     pub malformed: Vec<Malformed>,
 }
@@ -194,6 +200,51 @@ pub struct Told {
     pub cases: Vec<ToldCase>,
     /// The answer as it came: JSON.
     pub json: String,
+}
+
+/// How a product stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is there, for sale or on its way to be.
+    OnSale,
+    /// It was taken away, has expired, or is not there at all: it has no pictures any more.
+    Withdrawn,
+    /// In a word that we do not know. It counts as there.
+    Unrecognised,
+}
+
+/// A picture of a product, as a detail tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToldPicture {
+    /// Which of the product's; none where its variant has no name.
+    pub position: Option<Position>,
+    /// Where it is, or what stood there instead.
+    pub address: Result<ImageUrl, Malformed>,
+}
+
+/// A product, as a detail tells of it: what of it its pictures need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToldProduct {
+    /// The product.
+    pub product_id: ProductId,
+    /// How it stands.
+    pub standing: Standing,
+    /// Its pictures, at most so many as the reader's limit says, no position twice.
+    pub pictures: Vec<ToldPicture>,
+    /// How many addresses were of nothing that is fetched.
+    pub elsewhere: usize,
+    /// How many pictures there are beyond the limit.
+    pub beyond: usize,
+    /// The answer as it came: JSON.
+    pub json: String,
+}
+
+impl ToldProduct {
+    /// A product that is not there.
+    pub(crate) fn gone(product_id: ProductId, json: &str) -> Self {
+        let json = json.to_owned();
+        Self { product_id, standing: Standing::Withdrawn, pictures: Vec::new(), elsewhere: 0, beyond: 0, json }
+    }
 }
 
 /// An answer whose owner was not looked at yet.

@@ -4,5 +4,6 @@
 #![allow(clippy::expect_used, reason = "the keys are constants, and a test loads them")]
 
 pub mod gateway;
+pub mod images;
 pub mod marketplace;
 pub mod web;

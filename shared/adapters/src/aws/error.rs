@@ -7,9 +7,10 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::error::{Cause, Certainty, PortError};
 
-/// Error codes that AWS services answer, and why. Sources: the API references of DynamoDB, SQS, Secrets
+/// Error codes that AWS services answer, and why. S3's `PreconditionFailed` is not among them: that an object is there
+/// already is an outcome, and `ConditionalRequestConflict` is what asks to put it again. Sources: the API references of DynamoDB, SQS, Secrets
 /// Manager and S3, sections Errors and Common Errors.
-const REFUSALS: [(&str, Cause); 39] = [
+const REFUSALS: [(&str, Cause); 43] = [
     ("ThrottlingException", Cause::Throttled),
     ("Throttling", Cause::Throttled),
     ("ThrottledException", Cause::Throttled),
@@ -46,6 +47,10 @@ const REFUSALS: [(&str, Cause); 39] = [
     ("NoSuchBucket", Cause::Rejected),
     ("NoSuchKey", Cause::Rejected),
     ("EntityTooLarge", Cause::Rejected),
+    ("BadDigest", Cause::Rejected),
+    ("InvalidDigest", Cause::Rejected),
+    ("InvalidRequest", Cause::Rejected),
+    ("XAmzContentSHA256Mismatch", Cause::Rejected),
     ("InvalidAccessKeyId", Cause::Rejected),
     ("SignatureDoesNotMatch", Cause::Rejected),
     ("ExpiredToken", Cause::Rejected),
@@ -91,5 +96,7 @@ mod tests {
         assert_eq!(refusal(Some("ValidationException")), (Cause::Rejected, Certainty::Determinate));
         assert_eq!(refusal(Some("SlowDown")), (Cause::Throttled, Certainty::Indeterminate));
         assert_eq!(refusal(Some("NoSuchBucket")), (Cause::Rejected, Certainty::Determinate));
+        assert_eq!(refusal(Some("BadDigest")), (Cause::Rejected, Certainty::Determinate));
+        assert_eq!(refusal(Some("IncompleteBody")), (Cause::Away, Certainty::Indeterminate));
     }
 }

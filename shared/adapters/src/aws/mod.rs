@@ -10,6 +10,6 @@ mod sqs;
 mod stub;
 
 pub use connect::{Settings, connect};
-pub use s3::S3RawDetails;
+pub use s3::{S3Images, S3RawDetails};
 pub use secrets_manager::SecretsManager;
-pub use sqs::{SqsEventQueue, SqsQuarantine};
+pub use sqs::{SqsEventQueue, SqsImageQueue, SqsQuarantine};

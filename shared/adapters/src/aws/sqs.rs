@@ -3,16 +3,19 @@
 use std::collections::HashSet;
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::BuildError;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use aws_types::SdkConfig;
+use domain::ImageRequest;
 use futures::{StreamExt, TryStreamExt};
-use protocols::{VerifiedEvent, cloudevents};
+use protocols::{VerifiedEvent, cloudevents, images};
 
 use super::error::classify;
 use crate::error::{Cause, Certainty, PortError};
-use crate::ports::{EventQueue, Quarantine, Quarantined};
+use crate::ports::{EventQueue, ImageQueue, Quarantine, Quarantined};
 
 const SEND: &str = "events.send";
+const SEND_IMAGES: &str = "image_queue.send";
 const QUARANTINE: &str = "quarantine.put";
 
 /// Messages in one call. Source: SQS SendMessageBatch.
@@ -24,26 +27,32 @@ const ENTRY_ATTEMPTS_MAX: usize = 3;
 /// Calls side by side for one delivery: the largest push is 30 calls, and its sender waits a second.
 const CALLS_AT_ONCE_MAX: usize = 6;
 
-/// The events queue.
+/// A queue that takes messages in batches.
 #[derive(Debug, Clone)]
-pub struct SqsEventQueue {
+struct Batched {
     client: Client,
     queue_url: String,
+    /// The verb of the port that it serves.
+    operation: &'static str,
 }
 
-impl SqsEventQueue {
-    /// The queue of that URL.
-    pub fn new(config: &SdkConfig, queue_url: String) -> Self {
-        Self { client: Client::new(config), queue_url }
+impl Batched {
+    /// Sends all messages, ten a call.
+    async fn send(&self, messages: Vec<String>) -> Result<(), PortError> {
+        futures::stream::iter(batches(messages))
+            .map(|batch| self.send_batch(batch))
+            .buffer_unordered(CALLS_AT_ONCE_MAX)
+            .try_collect()
+            .await
     }
 
     /// Sends one batch. An entry is durable only when SQS names it as successful; all others are sent again.
     async fn send_batch(&self, mut messages: Vec<String>) -> Result<(), PortError> {
         for _ in 0..ENTRY_ATTEMPTS_MAX {
             let entries = messages.iter().enumerate().map(|(index, message)| entry(index, message));
-            let entries = entries.collect::<Result<Vec<_>, _>>()?;
+            let entries = entries.collect::<Result<Vec<_>, _>>().map_err(|error| self.unreadable(error))?;
             let call = self.client.send_message_batch().queue_url(&self.queue_url).set_entries(Some(entries));
-            let answer = call.send().await.map_err(|error| classify(SEND, error))?;
+            let answer = call.send().await.map_err(|error| classify(self.operation, error))?;
             let taken: HashSet<usize> =
                 answer.successful().iter().filter_map(|entry| entry.id().parse().ok()).collect();
             messages = messages
@@ -56,16 +65,17 @@ impl SqsEventQueue {
                 return Ok(());
             }
         }
-        Err(PortError::new(SEND, Cause::Away, Certainty::Indeterminate))
+        Err(PortError::new(self.operation, Cause::Away, Certainty::Indeterminate))
+    }
+
+    /// What is to be sent has no form as a message.
+    fn unreadable(&self, error: impl std::error::Error + Send + Sync + 'static) -> PortError {
+        PortError { source: Some(Box::new(error)), ..PortError::unreadable(self.operation) }
     }
 }
 
-fn entry(index: usize, message: &str) -> Result<SendMessageBatchRequestEntry, PortError> {
-    SendMessageBatchRequestEntry::builder()
-        .id(index.to_string())
-        .message_body(message)
-        .build()
-        .map_err(|error| PortError { source: Some(Box::new(error)), ..PortError::unreadable(SEND) })
+fn entry(index: usize, message: &str) -> Result<SendMessageBatchRequestEntry, BuildError> {
+    SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(message).build()
 }
 
 /// Cuts messages into batches that one call takes.
@@ -88,18 +98,41 @@ fn batches(messages: Vec<String>) -> Vec<Vec<String>> {
     batches
 }
 
+/// The events queue.
+#[derive(Debug, Clone)]
+pub struct SqsEventQueue(Batched);
+
+impl SqsEventQueue {
+    /// The queue of that URL.
+    pub fn new(config: &SdkConfig, queue_url: String) -> Self {
+        Self(Batched { client: Client::new(config), queue_url, operation: SEND })
+    }
+}
+
 impl EventQueue for SqsEventQueue {
     async fn send(&self, events: &[VerifiedEvent]) -> Result<(), PortError> {
-        let messages = events
-            .iter()
-            .map(|event| cloudevents::write(event.event()))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| PortError { source: Some(Box::new(error)), ..PortError::unreadable(SEND) })?;
-        futures::stream::iter(batches(messages))
-            .map(|batch| self.send_batch(batch))
-            .buffer_unordered(CALLS_AT_ONCE_MAX)
-            .try_collect()
-            .await
+        let messages = events.iter().map(|event| cloudevents::write(event.event()));
+        let messages = messages.collect::<Result<Vec<_>, _>>().map_err(|error| self.0.unreadable(error))?;
+        self.0.send(messages).await
+    }
+}
+
+/// The image queue.
+#[derive(Debug, Clone)]
+pub struct SqsImageQueue(Batched);
+
+impl SqsImageQueue {
+    /// The queue of that URL.
+    pub fn new(config: &SdkConfig, queue_url: String) -> Self {
+        Self(Batched { client: Client::new(config), queue_url, operation: SEND_IMAGES })
+    }
+}
+
+impl ImageQueue for SqsImageQueue {
+    async fn send(&self, requests: &[ImageRequest]) -> Result<(), PortError> {
+        let messages = requests.iter().map(images::write);
+        let messages = messages.collect::<Result<Vec<_>, _>>().map_err(|error| self.0.unreadable(error))?;
+        self.0.send(messages).await
     }
 }
 
@@ -165,7 +198,7 @@ mod tests {
         let success = |id: usize| serde_json::json!({"Id": id.to_string(), "MessageId": "m", "MD5OfMessageBody": "d"});
         let taken: Vec<_> = (0..entries).filter(|id| !failed.contains(id)).map(success).collect();
         let failed: Vec<_> = failed.iter().map(failure).collect();
-        Answer::Json(200, serde_json::json!({"Successful": taken, "Failed": failed}).to_string())
+        Answer::Text(200, serde_json::json!({"Successful": taken, "Failed": failed}).to_string())
     }
 
     fn sent(script: &Script) -> Vec<Vec<String>> {
@@ -177,43 +210,64 @@ mod tests {
         script.asked().iter().map(|(_, body)| entries(body).iter().map(subject).collect()).collect()
     }
 
+    /// This many pictures that are wanted.
+    fn requests(count: usize) -> Vec<ImageRequest> {
+        let url = domain::ImageUrl::new("https://cbu01.alicdn.com/a.jpg").unwrap();
+        let position = domain::Position::new("main-1").unwrap();
+        let request = |number: usize| {
+            let product = format!("1688#demo#{number}").parse().unwrap();
+            let image = domain::ImageKey { product, position: position.clone() };
+            ImageRequest { image, url: url.clone(), asked_at: domain::UnixMillis::EPOCH, refetch: false }
+        };
+        (0..count).map(request).collect()
+    }
+
+    /// Sends so many messages to both queues, each with this script; what was asked of each, and what came of it.
+    async fn both(count: usize, answers: Vec<Answer>) -> Vec<(Vec<Vec<String>>, Result<(), PortError>)> {
+        let (one, other) = (Script::new(answers.clone()), Script::new(answers));
+        let url = || "http://stub.invalid/q".to_owned();
+        let queued = SqsEventQueue::new(&one.config(), url()).send(&events(count)).await;
+        let wanted = SqsImageQueue::new(&other.config(), url()).send(&requests(count)).await;
+        vec![(sent(&one), queued), (sent(&other), wanted)]
+    }
+
     #[tokio::test]
-    async fn n_events_take_a_tenth_of_the_calls_rounded_up() {
+    async fn n_messages_take_a_tenth_of_the_calls_rounded_up() {
         for (count, calls) in [(0, 0), (1, 1), (10, 1), (11, 2), (95, 10)] {
-            let script = Script::new(vec![taken_but(10, &[]); calls]);
-            SqsEventQueue::new(&script.config(), "http://stub.invalid/q".to_owned())
-                .send(&events(count))
-                .await
-                .unwrap();
-            assert_eq!(script.asked().len(), calls, "{count} events");
+            for (asked, came) in both(count, vec![taken_but(10, &[]); calls]).await {
+                came.unwrap();
+                assert_eq!((asked.len(), asked.concat().len()), (calls, count));
+            }
         }
     }
 
     #[tokio::test]
     async fn only_the_entries_that_failed_are_sent_again() {
-        let script = Script::new([taken_but(4, &[1, 3]), taken_but(2, &[0]), taken_but(1, &[])]);
-        SqsEventQueue::new(&script.config(), "http://stub.invalid/q".to_owned()).send(&events(4)).await.unwrap();
-        assert_eq!(sent(&script), [vec!["0", "1", "2", "3"], vec!["1", "3"], vec!["1"]]);
+        for (asked, came) in both(4, vec![taken_but(4, &[1, 3]), taken_but(2, &[0]), taken_but(1, &[])]).await {
+            came.unwrap();
+            assert_eq!(asked, [vec!["0", "1", "2", "3"], vec!["1", "3"], vec!["1"]]);
+        }
     }
 
     #[tokio::test]
     async fn entries_that_keep_failing_and_lost_answers_may_have_happened() {
-        for script in [Script::new(vec![taken_but(1, &[0]); ENTRY_ATTEMPTS_MAX]), Script::new([Answer::Lost])] {
-            let queue = SqsEventQueue::new(&script.config(), "http://stub.invalid/q".to_owned());
-            let error = queue.send(&events(1)).await.unwrap_err();
-            assert_eq!(error.certainty, Certainty::Indeterminate, "{error:?}");
+        for answers in [vec![taken_but(1, &[0]); ENTRY_ATTEMPTS_MAX], vec![Answer::Lost]] {
+            for ((_, came), operation) in both(1, answers).await.into_iter().zip([SEND, SEND_IMAGES]) {
+                let error = came.unwrap_err();
+                assert_eq!((error.certainty, error.operation), (Certainty::Indeterminate, operation), "{error:?}");
+            }
         }
     }
 
     #[tokio::test]
     async fn an_answer_that_does_not_name_an_entry_as_taken_is_not_a_yes() {
         let unreadable = r#"{"Successful": [], "Failed": [{"Id": "?", "Code": "C", "SenderFault": false}]}"#;
-        for answer in [Answer::Json(200, "{}".to_owned()), taken_but(1, &[]), Answer::Json(200, unreadable.to_owned())]
+        for answer in [Answer::Text(200, "{}".to_owned()), taken_but(1, &[]), Answer::Text(200, unreadable.to_owned())]
         {
-            let script = Script::new(vec![answer; ENTRY_ATTEMPTS_MAX]);
-            let queue = SqsEventQueue::new(&script.config(), "http://stub.invalid/q".to_owned());
-            let error = queue.send(&events(10)).await.unwrap_err();
-            assert_eq!(error.certainty, Certainty::Indeterminate, "{error:?}");
+            for (_, came) in both(10, vec![answer; ENTRY_ATTEMPTS_MAX]).await {
+                let error = came.unwrap_err();
+                assert_eq!(error.certainty, Certainty::Indeterminate, "{error:?}");
+            }
         }
     }
 

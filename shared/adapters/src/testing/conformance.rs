@@ -2,6 +2,8 @@
 //!
 //! Each suite takes a `run` that no other run has used, and touches only names that hold it.
 
+mod images;
+
 use std::collections::BTreeMap;
 
 use domain::money::decimal;
@@ -27,6 +29,8 @@ use crate::ports::{
     self, CertificateSource, EventQueue, Ledger, Nonces, OrderBook, OrderStore, Quarantine, Quarantined, RateSource,
     RawDetails, Refunded, SecretsSource, SweepKey, Sweeps, TradeDetails, TradeStore,
 };
+
+pub use images::{image_bucket, image_queue, manifest, products};
 
 /// What a promise's breach looks like, or an error on the way to it.
 pub type Verdict = Result<(), Box<dyn std::error::Error + Send + Sync>>;

@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use domain::order::KnownOrder;
 use domain::sweep::SweepState;
 use domain::{
-    AfterSale, AfterSaleId, AppKey, Link, ListingDigest, LogisticsId, MessageId, Nonce, OrderFacts, OrderId,
-    OrderReport, Outcome, Package, PaymentFacts, PaymentKey, Placed, Recorded, ReferenceRates, Refund, StoredKey,
-    TradeDetail, TradeFacts, TradeId, TradeKey, TradeReport, TradeStatuses, UnixMillis,
+    AfterSale, AfterSaleId, AppKey, ImageEntry, ImageKey, ImageObject, ImageRecord, ImageRequest, ImageUrl, Known,
+    Link, ListingDigest, LogisticsId, Marketplace as MarketplaceName, MessageId, Nonce, OrderFacts, OrderId,
+    OrderReport, Outcome, Package, PaymentFacts, PaymentKey, Placed, Position, ProductId, ProductKey, Recorded,
+    ReferenceRates, Refund, ShopId, StoredKey, TradeDetail, TradeFacts, TradeId, TradeKey, TradeReport, TradeStatuses,
+    UnixMillis,
 };
 use protocols::VerifiedEvent;
 use protocols::gateway::paypal::CertificateUrl;
@@ -20,8 +22,9 @@ use protocols::marketplace::{Account, Answer, ListPage, ListQuery, Message};
 
 use crate::error::{Cause, Certainty, PortError};
 use crate::ports::{
-    CertificateSource, Claim, DetailOf, EventQueue, Ledger, MarketError, Marketplace, Nonces, OrderBook, OrderStore,
-    Quarantine, Quarantined, RateSource, RawDetails, Refunded, SecretsSource, SweepKey, Sweeps, TradeDetails,
+    Asked, Catalogue, CertificateSource, Claim, DetailOf, EventQueue, ImageBucket, ImageQueue, ImageSource, Ledger,
+    Manifest, MarketError, Marketplace, Nonces, ObjectBody, OrderBook, OrderStore, ProductOf, Products, Quarantine,
+    Quarantined, RateSource, RawDetails, Refunded, SecretsSource, Stored, SweepKey, Sweeps, SweptProduct, TradeDetails,
     TradeStore,
 };
 use crate::secrets::Secrets;
@@ -261,7 +264,7 @@ impl<P: Sweeps + Sync> Sweeps for Faulty<P> {
 }
 
 impl<P: Marketplace + Sync> Marketplace for Faulty<P> {
-    async fn list(&self, account: &Account, query: &ListQuery) -> Result<Answer<ListPage>, MarketError> {
+    async fn list(&self, account: &Account, query: &ListQuery) -> Result<Answer<ListPage<TradeId>>, MarketError> {
         self.plan.around("market.list", self.port.list(account, query)).await
     }
 
@@ -308,5 +311,88 @@ impl<P: Nonces + Sync> Nonces for Faulty<P> {
         forget_at: UnixMillis,
     ) -> Result<Claim, PortError> {
         self.plan.around("nonces.claim", self.port.claim(client, nonce, request_id, forget_at)).await
+    }
+}
+
+impl<P: Catalogue + Sync> Catalogue for Faulty<P> {
+    async fn list(&self, account: &Account, query: &ListQuery) -> Result<Answer<ListPage<ProductId>>, MarketError> {
+        self.plan.around("catalogue.list", self.port.list(account, query)).await
+    }
+
+    async fn details(&self, account: &Account, products: &[ProductId]) -> Result<Vec<ProductOf>, MarketError> {
+        self.plan.around("catalogue.details", self.port.details(account, products)).await
+    }
+}
+
+impl<P: Products + Sync> Products for Faulty<P> {
+    async fn changed(&self, product: &ProductKey, at: UnixMillis) -> Result<Outcome, PortError> {
+        self.plan.around("products.changed", self.port.changed(product, at)).await
+    }
+
+    async fn pending(
+        &self,
+        marketplace: MarketplaceName,
+        shop: &ShopId,
+        products_max: usize,
+    ) -> Result<Vec<(ProductKey, UnixMillis)>, PortError> {
+        self.plan.around("products.pending", self.port.pending(marketplace, shop, products_max)).await
+    }
+
+    async fn listings(&self, products: &[ProductKey]) -> Result<BTreeMap<ProductKey, ListingDigest>, PortError> {
+        self.plan.around("products.listings", self.port.listings(products)).await
+    }
+
+    async fn swept(&self, product: &ProductKey, swept: &SweptProduct) -> Result<(), PortError> {
+        self.plan.around("products.swept", self.port.swept(product, swept)).await
+    }
+}
+
+impl<P: Manifest + Sync> Manifest for Faulty<P> {
+    async fn read(&self, image: &ImageKey) -> Result<ImageEntry, PortError> {
+        self.plan.around("manifest.read", self.port.read(image)).await
+    }
+
+    async fn of_product(&self, product: &ProductKey) -> Result<BTreeMap<Position, ImageEntry>, PortError> {
+        self.plan.around("manifest.of_product", self.port.of_product(product)).await
+    }
+
+    async fn keep(&self, image: &ImageKey, record: &ImageRecord) -> Result<Outcome, PortError> {
+        self.plan.around("manifest.keep", self.port.keep(image, record)).await
+    }
+
+    async fn remove(&self, image: &ImageKey, seen_at: UnixMillis) -> Result<Outcome, PortError> {
+        self.plan.around("manifest.remove", self.port.remove(image, seen_at)).await
+    }
+
+    async fn list(&self, after: Option<&ImageKey>) -> Result<Vec<(ImageKey, ImageEntry)>, PortError> {
+        self.plan.around("manifest.list", self.port.list(after)).await
+    }
+}
+
+impl<P: ImageQueue + Sync> ImageQueue for Faulty<P> {
+    async fn send(&self, requests: &[ImageRequest]) -> Result<(), PortError> {
+        let half = async { drop(self.port.send(requests.get(..requests.len() / 2).unwrap_or_default()).await) };
+        self.plan.around_parts("image_queue.send", self.port.send(requests), half).await
+    }
+}
+
+impl<P: ImageBucket + Sync> ImageBucket for Faulty<P> {
+    async fn has(&self, object: &ImageObject) -> Result<bool, PortError> {
+        self.plan.around("image_bucket.has", self.port.has(object)).await
+    }
+
+    async fn put(&self, object: &ImageObject, body: ObjectBody<'_>) -> Result<Stored, PortError> {
+        self.plan.around("image_bucket.put", self.port.put(object, body)).await
+    }
+
+    async fn list(&self, after: Option<&ImageObject>) -> Result<Vec<ImageObject>, PortError> {
+        self.plan.around("image_bucket.list", self.port.list(after)).await
+    }
+}
+
+impl<P: ImageSource + Sync> ImageSource for Faulty<P> {
+    async fn fetch(&self, url: &ImageUrl, known: &Known) -> Asked {
+        let fetched = self.plan.around("images.fetch", async { self.port.fetch(url, known).await.answer });
+        Asked { answer: fetched.await, requests: 1 }
     }
 }

@@ -3,9 +3,14 @@
 
 pub mod conformance;
 mod faults;
+mod images;
 mod twins;
 
 pub use faults::{Fault, FaultPlan, Faulty};
+pub use images::{
+    HostedImage, KnownProduct, MemoryImageBucket, MemoryImageHosts, MemoryImageQueue, MemoryManifest, MemoryProducts,
+    digest_of,
+};
 pub use twins::{
     ManualClock, MemoryCertificates, MemoryEvents, MemoryLedger, MemoryNonces, MemoryOrders, MemoryQuarantine,
     MemoryRates, MemoryRawDetails, MemorySecrets, MemorySweeps, MemoryTrades,

@@ -26,10 +26,10 @@ use crate::secrets::Secrets;
 
 /// State that several handles share.
 #[derive(Debug, Default)]
-struct Shared<T>(Arc<Mutex<T>>);
+pub(super) struct Shared<T>(Arc<Mutex<T>>);
 
 impl<T> Shared<T> {
-    fn lock(&self) -> MutexGuard<'_, T> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

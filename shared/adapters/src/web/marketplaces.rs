@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
-use domain::{MessageId, TradeId, UnixMillis};
+use domain::{MessageId, ProductId, TradeId, UnixMillis};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use protocols::marketplace::{
@@ -23,7 +23,7 @@ use super::calls::{CallObserver, Called, MarketplaceUrl};
 use super::connect_within;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Cause, Certainty, PortError};
-use crate::ports::{DetailOf, MarketError, Marketplace, NoDetail};
+use crate::ports::{Catalogue, DetailOf, MarketError, Marketplace, NoDetail, ProductOf};
 
 /// One try of one call, in milliseconds. A page of 50 trades takes a second or two.
 const TRY_MS_MAX: u64 = 10_000;
@@ -211,6 +211,26 @@ impl<O: CallObserver + Sync + Send> WebMarketplaces<O> {
             Err(error) => Err(error),
         }
     }
+
+    /// One product at 1688, which has no call for many.
+    async fn product(
+        &self,
+        account: &Account,
+        access: &Ali1688Access,
+        id: ProductId,
+    ) -> Result<ProductOf, MarketError> {
+        let request = ali1688::api::product(access, &id, SystemClock.now());
+        match self.call(account, request, |text| ali1688::products::read_detail(text, &id)).await {
+            Ok(told) => Ok((id, told.map_err(NoDetail::Malformed))),
+            // What the gateway says is of every call alike: set aside product by product it would fill the quarantine.
+            Err(MarketError::Refused(refused))
+                if refused.flow == FlowControl::GiveUp && !ali1688::error::is_of_gateway(&refused.code) =>
+            {
+                Ok((id, Err(NoDetail::Refused(refused))))
+            }
+            Err(error) => Err(error),
+        }
+    }
 }
 
 fn no_detail(no_trade: taobao::trades::NoTrade) -> NoDetail {
@@ -259,8 +279,35 @@ fn query(parameters: &[(String, String)]) -> String {
     query
 }
 
+/// What was asked for that a marketplace does not have for us.
+fn unsupported() -> MarketError {
+    Refused { flow: FlowControl::GiveUp, code: "catalogue.unsupported".to_owned() }.into()
+}
+
+impl<O: CallObserver + Sync + Send> Catalogue for WebMarketplaces<O> {
+    async fn list(&self, account: &Account, query: &ListQuery) -> Result<Answer<ListPage<ProductId>>, MarketError> {
+        match &account.access {
+            Access::Ali1688(access) => {
+                let request = ali1688::api::products(access, query, SystemClock.now());
+                self.call(account, request, ali1688::products::read_list).await
+            }
+            Access::Taobao(_) => Err(unsupported()),
+        }
+    }
+
+    async fn details(&self, account: &Account, products: &[ProductId]) -> Result<Vec<ProductOf>, MarketError> {
+        match &account.access {
+            Access::Ali1688(access) => {
+                let asked = stream::iter(products.to_vec()).map(|id| self.product(account, access, id));
+                asked.buffered(DETAILS_AT_ONCE_MAX).try_collect().await
+            }
+            Access::Taobao(_) => Err(unsupported()),
+        }
+    }
+}
+
 impl<O: CallObserver + Sync + Send> Marketplace for WebMarketplaces<O> {
-    async fn list(&self, account: &Account, query: &ListQuery) -> Result<Answer<ListPage>, MarketError> {
+    async fn list(&self, account: &Account, query: &ListQuery) -> Result<Answer<ListPage<TradeId>>, MarketError> {
         let now: UnixMillis = SystemClock.now();
         match &account.access {
             Access::Ali1688(access) => {

@@ -5,6 +5,7 @@
 
 mod calls;
 mod certificates;
+pub mod images;
 mod marketplaces;
 mod rates;
 

@@ -18,11 +18,16 @@ pub enum SweepKind {
     Backfill,
     /// What was created yesterday, compared with what we have.
     Audit,
+    /// Products that were modified since the watermark, or that pushes reported.
+    Products,
+    /// Products that were last modified within a window of the past.
+    Catalogue,
 }
 
 impl SweepKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Incremental, Self::Tmc, Self::Backfill, Self::Audit];
+    pub const ALL: [Self; 6] =
+        [Self::Incremental, Self::Tmc, Self::Backfill, Self::Audit, Self::Products, Self::Catalogue];
 
     /// The name in events and keys.
     pub const fn as_str(self) -> &'static str {
@@ -31,6 +36,8 @@ impl SweepKind {
             Self::Tmc => "tmc",
             Self::Backfill => "backfill",
             Self::Audit => "audit",
+            Self::Products => "products",
+            Self::Catalogue => "catalogue",
         }
     }
 

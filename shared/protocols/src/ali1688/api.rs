@@ -1,16 +1,21 @@
 //! Calls of 1688's API, signed and ready to be posted. Source: open.1688.com, `getBuyerOrderList`, `get.buyerView`;
-//! AliOpen `SignatureUtil.java`.
+//! AliOpen `SignatureUtil.java`. The calls for products: the classes that 1688's generator makes for its SDKs,
+//! `AlibabaProductListGetParam` and `AlibabaProductGetParam`, as they stand in public repositories [?]: the vendor's own
+//! page could not be read, so that names of parameters and the most rows of a page are not confirmed.
 
-use domain::{TradeId, UnixMillis};
+use domain::{ProductId, TradeId, UnixMillis};
 use secrecy::ExposeSecret;
 
 use super::signature;
 use crate::answers::write_compact_time;
 use crate::marketplace::{Ali1688Access, ApiRequest, ListQuery, ListedBy};
 
-const NAMESPACE: &str = "com.alibaba.trade";
+const TRADE: &str = "com.alibaba.trade";
 const LIST: &str = "alibaba.trade.getBuyerOrderList";
 const DETAIL: &str = "alibaba.trade.get.buyerView";
+const PRODUCT: &str = "com.alibaba.product";
+const PRODUCT_LIST: &str = "alibaba.product.list.get";
+const PRODUCT_DETAIL: &str = "alibaba.product.get";
 
 type Parameters = Vec<(String, String)>;
 
@@ -18,8 +23,13 @@ fn parameter(key: &str, value: impl Into<String>) -> (String, String) {
     (key.to_owned(), value.into())
 }
 
-fn call(name: &'static str, access: &Ali1688Access, now: UnixMillis, own: Parameters) -> ApiRequest {
-    let signed_path = format!("param2/1/{NAMESPACE}/{name}/{}", access.app_key);
+fn call(
+    (namespace, name): (&str, &'static str),
+    access: &Ali1688Access,
+    now: UnixMillis,
+    own: Parameters,
+) -> ApiRequest {
+    let signed_path = format!("param2/1/{namespace}/{name}/{}", access.app_key);
     let mut parameters = own;
     parameters.push(parameter("access_token", access.access_token.expose_secret()));
     parameters.push(parameter("_aop_timestamp", now.get().to_string()));
@@ -47,10 +57,36 @@ pub fn list(access: &Ali1688Access, query: &ListQuery, now: UnixMillis) -> ApiRe
         parameter("page", query.page.to_string()),
         parameter("pageSize", query.page_rows.to_string()),
     ];
-    call(LIST, access, now, own)
+    call((TRADE, LIST), access, now, own)
 }
 
 /// One order. 1688 has no call for many.
 pub fn detail(access: &Ali1688Access, trade: &TradeId, now: UnixMillis) -> ApiRequest {
-    call(DETAIL, access, now, vec![parameter("orderId", trade.as_str()), parameter("webSite", "1688")])
+    call((TRADE, DETAIL), access, now, vec![parameter("orderId", trade.as_str()), parameter("webSite", "1688")])
+}
+
+/// A page of the products that the shop sells, the latest modified first, whatever their status. A page has at most 20
+/// rows: "more than 20 counts as 20" [?], so that asking for more would count the pages wrongly. A third party writes of
+/// at most 100 pages, and of 20 calls a second for an app by default. There is no list by time of creation: the nearest is
+/// the time at which a product was published.
+pub fn products(access: &Ali1688Access, query: &ListQuery, now: UnixMillis) -> ApiRequest {
+    let (start, end, order) = match query.by {
+        ListedBy::Modified => ("startModifyTime", "endModifyTime", "MODIFY_DATE"),
+        ListedBy::Created => ("startPublishTime", "endPublishTime", "POST_DATE"),
+    };
+    let own = vec![
+        parameter(start, write_compact_time(query.window.start())),
+        parameter(end, write_compact_time(query.window.end())),
+        parameter("pageNo", query.page.to_string()),
+        parameter("pageSize", query.page_rows.to_string()),
+        parameter("orderByCondition", order),
+        parameter("orderByType", "DESC"),
+    ];
+    call((PRODUCT, PRODUCT_LIST), access, now, own)
+}
+
+/// One product of the shop's own. 1688 has no call for many.
+pub fn product(access: &Ali1688Access, product: &ProductId, now: UnixMillis) -> ApiRequest {
+    let own = vec![parameter("productID", product.as_str()), parameter("webSite", "1688")];
+    call((PRODUCT, PRODUCT_DETAIL), access, now, own)
 }

@@ -15,6 +15,11 @@ const CODES: [(&str, FlowControl); 4] = [
     ("gw.SessionTimeout", FlowControl::Reauthorise),
 ];
 
+/// What the gateway's own codes begin with.
+const GATEWAY: &str = "gw.";
+/// Of a failure without a code.
+const UNNAMED: &str = "unsuccessful";
+
 /// The gateway's form, and the two of business errors.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -31,8 +36,21 @@ pub fn refusal(text: &str) -> Option<Refused> {
     let answer: Answer = json::object(text).ok()?;
     let is_failure = given(answer.success.as_ref()) == Some("false");
     let business = given(answer.error_code.as_ref()).or(given(answer.code.as_ref()).filter(|_| is_failure));
-    let unnamed = is_failure.then_some("unsuccessful");
-    let code = given(answer.gateway_code.as_ref()).or(business).or(unnamed)?;
+    let unnamed = is_failure.then_some(UNNAMED);
+    Some(of_code(given(answer.gateway_code.as_ref()).or(business).or(unnamed)?))
+}
+
+/// The refusal of an answer that says no about itself, in a part of its own.
+pub(super) fn business(code: Option<&str>) -> Refused {
+    of_code(code.unwrap_or(UNNAMED))
+}
+
+/// Whether the gateway refused, which is about the call and not about what was asked for.
+pub fn is_of_gateway(code: &str) -> bool {
+    code.starts_with(GATEWAY)
+}
+
+fn of_code(code: &str) -> Refused {
     let flow = CODES.iter().find(|(known, _)| *known == code).map_or(FlowControl::GiveUp, |(_, flow)| *flow);
-    Some(Refused { flow, code: json::loggable(code) })
+    Refused { flow, code: json::loggable(code) }
 }

@@ -191,12 +191,12 @@ fn answer<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, NotRead> {
 }
 
 /// Reads a page of a list. A row that cannot be read is in the page as such, and harms no other.
-pub fn read_list(text: &str) -> Result<Answer<ListPage>, NotRead> {
+pub fn read_list(text: &str) -> Result<Answer<ListPage<TradeId>>, NotRead> {
     let ListAnswer { result, total_record } = answer(text)?;
     page(total_record.as_ref(), &result, owner, read_row)
 }
 
-fn read_row(text: &str) -> Result<Listed, Reason> {
+fn read_row(text: &str) -> Result<Listed<TradeId>, Reason> {
     let order: Order = answers::object(text, "a row of the list is not an order")?;
     let Object(base) = &order.base_info;
     let of_order = [&base.status, &base.total_amount, &base.shipping_fee, &base.refund, &base.refund_status];
@@ -212,7 +212,7 @@ fn read_row(text: &str) -> Result<Listed, Reason> {
         listing_digest(of_order.chain(moments.iter().map(String::as_str)).chain(of_items.into_iter().flatten()))
             .ok_or("a row has no digest")?;
     let modified_at = time(base.modify_time.as_ref(), compact_time)?;
-    Ok(Listed { trade_id: base.id()?, modified_at, digest })
+    Ok(Listed { id: base.id()?, modified_at, digest })
 }
 
 /// Reads the detail of one order; `Err` in it when it is not of the documented form.

@@ -2,8 +2,9 @@
 //!
 //! Any push that names an order and a status is a trade event, whatever its type; one that names a refund case besides
 //! tells where the case stands, not the trade. `bizKey` is not always
-//! the order, so `data` decides. A part that says something of an order is read or the push is refused; a push
-//! without such a part is of a type that we do not use. Source: open.1688.com message documents; AliOpen `MessageDecoder.java`.
+//! the order, so `data` decides. A push of the family `PRODUCT_RELATION_VIEW_` that names products says that each of them
+//! changed, whatever the change: a sweep asks what. A part that says something of an order or names products is read or
+//! the push is refused; a push without such a part is of a type that we do not use. Source: open.1688.com message documents; AliOpen `MessageDecoder.java`.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::event::TradeFact;
 use domain::{
     AfterSale, AfterSaleId, AfterSaleState, Carrier, Event, InvalidText, LogisticsId, Marketplace, MessageId, Package,
-    RawStatus, ShopId, StateReport, Trace, TraceStatus, TradeChange, TradeId, TradeKey, TradeReport, TradeStatus,
-    UnixMillis, Waybill, WaybillReport,
+    ProductChange, ProductId, ProductKey, RawStatus, ShopId, StateReport, Trace, TraceStatus, TradeChange, TradeId,
+    TradeKey, TradeReport, TradeStatus, UnixMillis, Waybill, WaybillReport,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -24,6 +25,12 @@ use crate::json::{self, NumberOrText, Object};
 /// Orders that one push may name. The vendor pays at most 30 in one run; ten times that is a mistake,
 /// and more would not be queued within the second that the sender waits.
 pub const ORDERS_PER_PUSH_MAX: usize = 300;
+
+/// Products that one push may name, for the same reason. The vendor's samples name one or two.
+pub const PRODUCTS_PER_PUSH_MAX: usize = 300;
+
+/// What the types of pushes about changed products begin with. Others are about stock, prices and contracts.
+const PRODUCT_PUSHES: &str = "PRODUCT_RELATION_VIEW_";
 
 /// The longest type name that we log; the longest known has 44 bytes.
 const TYPE_BYTES_MAX: usize = 64;
@@ -39,12 +46,12 @@ pub struct Push {
     pub kind: String,
     /// The vendor's id of the message.
     pub message_id: MessageId,
-    /// What it reports of trades; empty for types that report of something else.
+    /// What it reports of trades or products; empty for types that report of something else.
     pub events: Vec<Event>,
 }
 
 impl Push {
-    /// Whether it is about products, which another queue will take.
+    /// Whether it is about products, and says nothing of them that we use: their stock, say.
     pub fn is_product(&self) -> bool {
         self.events.is_empty() && self.kind.starts_with("PRODUCT_")
     }
@@ -60,7 +67,7 @@ struct Envelope {
     data: Option<Box<RawValue>>,
 }
 
-/// The parts of `data` that say something of an order, over all types. Anything else is left unread.
+/// The parts of `data` that say something of an order or name products, over all types. Anything else is left unread.
 #[derive(Deserialize, Default)]
 struct Parts<'a> {
     #[serde(borrow, rename = "orderId")]
@@ -75,6 +82,8 @@ struct Parts<'a> {
     tracing: Option<&'a RawValue>,
     #[serde(borrow, rename = "MailNoChangeModel")]
     mail_no_change: Option<&'a RawValue>,
+    #[serde(borrow, rename = "productIds")]
+    product_ids: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -119,15 +128,37 @@ pub fn read(message: &str, shop: &ShopId) -> Result<Push, Refusal> {
     }
     let message_id = MessageId::new(envelope.msg_id.0).map_err(|_| Refusal::Malformed("msgId is not a message id"))?;
     let data = envelope.data.as_deref().map(unwrap_text).transpose()?.unwrap_or_default();
-    let said = read_facts(&envelope.kind, read_parts(&data)?)?;
+    let parts = read_parts(&data)?;
+    let products = read_products(&envelope.kind, parts.product_ids)?;
+    let said = read_facts(&envelope.kind, parts)?;
     if said.len() > ORDERS_PER_PUSH_MAX {
         return Err(Refusal::Impossible("the push names more orders than one push can"));
     }
-    let events = match said.is_empty() {
-        true => Vec::new(),
-        false => events(said, shop, &message_id, born_at(envelope.gmt_born)?)?,
-    };
+    if said.is_empty() && products.is_empty() {
+        return Ok(Push { kind: envelope.kind, message_id, events: Vec::new() });
+    }
+    let said = said.into_iter().map(|(trade_id, said)| Subject::Trade(trade_id, said));
+    let said = said.chain(products.into_iter().map(Subject::Product)).collect();
+    let events = events(said, shop, &message_id, born_at(envelope.gmt_born)?)?;
     Ok(Push { kind: envelope.kind, message_id, events })
+}
+
+/// The products that a push says changed: a list of ids with commas between them, or one id as a number. Each once,
+/// however often it is named.
+fn read_products(kind: &str, product_ids: Option<&RawValue>) -> Result<BTreeSet<ProductId>, Refusal> {
+    let Some(NumberOrText(ids)) = part(product_ids.filter(|_| kind.starts_with(PRODUCT_PUSHES)))? else {
+        return Ok(BTreeSet::new());
+    };
+    let mut products = BTreeSet::new();
+    for id in ids.split(',').map(str::trim).filter(|id| !id.is_empty()) {
+        let is_number = id.bytes().all(|byte| byte.is_ascii_digit());
+        let product = ProductId::new(id).ok().filter(|_| is_number);
+        products.insert(product.ok_or(Refusal::Malformed("productIds is not a list of product ids"))?);
+        if products.len() > PRODUCTS_PER_PUSH_MAX {
+            return Err(Refusal::Impossible("the push names more products than one push can"));
+        }
+    }
+    Ok(products)
 }
 
 /// The text of `data`: as it is, or (as the message list gives it) what a JSON text holds.
@@ -164,6 +195,13 @@ enum Said {
     Status(TradeStatus, RawStatus),
     Case(AfterSaleId, AfterSaleState, RawStatus),
     Shipping { logistics_id: LogisticsId, waybill: Option<(Carrier, Waybill)>, trace: Option<TraceStatus> },
+}
+
+/// What something is said of.
+enum Subject {
+    Trade(TradeId, Said),
+    /// It changed.
+    Product(ProductId),
 }
 
 /// What is said of which order, part by part.
@@ -242,23 +280,26 @@ fn shipping(
 
 /// Gives each statement the push's time and an id: the message's own, and where one push says several
 /// things a position besides, so that source and id stay a key.
-fn events(
-    said: Vec<(TradeId, Said)>,
-    shop: &ShopId,
-    message: &MessageId,
-    at: UnixMillis,
-) -> Result<Vec<Event>, Refusal> {
+fn events(said: Vec<Subject>, shop: &ShopId, message: &MessageId, at: UnixMillis) -> Result<Vec<Event>, Refusal> {
     let several = said.len() > 1;
     said.into_iter()
         .enumerate()
-        .map(|(position, (trade_id, said))| {
+        .map(|(position, subject)| {
             let id = match several {
                 true => MessageId::new(format!("{message}.{position}"))
                     .map_err(|_| Refusal::Malformed("msgId is not a message id"))?,
                 false => message.clone(),
             };
-            let trade = TradeKey { marketplace: Marketplace::Alibaba1688, shop: shop.clone(), trade_id };
-            Ok(Event::Trade(TradeChange { trade, fact: fact(said, id, at) }))
+            let (marketplace, shop) = (Marketplace::Alibaba1688, shop.clone());
+            Ok(match subject {
+                Subject::Trade(trade_id, said) => {
+                    let trade = TradeKey { marketplace, shop, trade_id };
+                    Event::Trade(TradeChange { trade, fact: fact(said, id, at) })
+                }
+                Subject::Product(product_id) => {
+                    Event::Product(ProductChange { product: ProductKey { marketplace, shop, product_id }, at, id })
+                }
+            })
         })
         .collect()
 }

@@ -7,12 +7,12 @@ use crate::answers::{Reason, Scalar, given, malformed};
 
 /// A page of a list, by how a row of it and a row's owner are read. A row that cannot be read is in the page as such, and
 /// harms no other; it still names its owner.
-pub(crate) fn page(
+pub(crate) fn page<Id>(
     total: Option<&Scalar>,
     rows: &[&RawValue],
     owner: fn(&str) -> Option<String>,
-    read_row: fn(&str) -> Result<Listed, Reason>,
-) -> Result<Answer<ListPage>, NotRead> {
+    read_row: fn(&str) -> Result<Listed<Id>, Reason>,
+) -> Result<Answer<ListPage<Id>>, NotRead> {
     let total = given(total).and_then(|total| total.parse().ok());
     let total = total.ok_or_else(|| NotRead::Unreadable("a list that does not say how long it is".to_owned()))?;
     let mut page = ListPage { total, rows: Vec::with_capacity(rows.len()), malformed: Vec::new() };

@@ -140,13 +140,13 @@ fn owner(trade: &str) -> Option<String> {
 }
 
 /// Reads a page of a list. A row that cannot be read is in the page as such, and harms no other.
-pub fn read_list(text: &str) -> Result<Answer<ListPage>, NotRead> {
+pub fn read_list(text: &str) -> Result<Answer<ListPage<TradeId>>, NotRead> {
     let ListAnswer { response: Object(ListFields { total_results, trades }) } = answer(text)?;
     let rows = trades.map(|Object(rows)| rows.trade).unwrap_or_default();
     page(total_results.as_ref(), &rows, owner, read_row)
 }
 
-fn read_row(text: &str) -> Result<Listed, Reason> {
+fn read_row(text: &str) -> Result<Listed<TradeId>, Reason> {
     let trade: Trade = answers::object(text, "a row of the list is not a trade")?;
     let parts = [
         &trade.status,
@@ -164,7 +164,7 @@ fn read_row(text: &str) -> Result<Listed, Reason> {
     of_lines.sort_unstable();
     let digest = listing_digest(of_trade.chain(of_lines.into_iter().flatten())).ok_or("a row has no digest")?;
     let modified_at = time(trade.modified.as_ref(), china_time)?;
-    Ok(Listed { trade_id: trade.id()?, modified_at, digest })
+    Ok(Listed { id: trade.id()?, modified_at, digest })
 }
 
 /// Why there is no detail of one trade of a batch.

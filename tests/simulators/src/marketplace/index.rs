@@ -1,8 +1,8 @@
-//! Trades in the order of a time, so that a page, a count and a move cost little at 100,000 of them.
+//! Trades or products in the order of a time, so that a page, a count and a move cost little at 100,000 of them.
 //!
 //! Invariant: the blocks hold the keys in ascending order, none twice, and no block is empty.
 
-/// A time in seconds since 1970, and a trade.
+/// A time in seconds since 1970, and a trade or a product.
 pub(super) type Key = (i64, u64);
 
 /// Keys of a block. A move shifts at most so many, and a count adds up the lengths of a few hundred blocks.

@@ -20,13 +20,13 @@ const CHOICES: [usize; 3] = [64, 1_024, usize::MAX];
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// How many trades the list has in all.
+    /// How many trades or products the list has in all.
     pub total: u64,
-    /// The trades of the page, the latest first.
+    /// Those of the page, the latest first.
     pub ids: Vec<u64>,
 }
 
-/// In which order a list has trades of one second.
+/// In which order a list has what was modified in one second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Ties {
     /// By their numbers, the greatest first.
@@ -218,23 +218,12 @@ impl Market {
 
     /// A page of the trades whose time lies from `from` to `to`, both included, as vendors do; the latest first. Pages
     /// are counted from 1.
-    pub fn page(&mut self, by: ListedBy, (from, to): (UnixMillis, UnixMillis), page: u64, page_rows: u64) -> Page {
+    pub fn page(&mut self, by: ListedBy, window: (UnixMillis, UnixMillis), page: u64, page_rows: u64) -> Page {
         let index = match by {
             ListedBy::Modified => &self.by_modified,
             ListedBy::Created => &self.by_created,
         };
-        let first = index.rank((from.get().div_euclid(1_000) + i64::from(from.get() % 1_000 != 0), 0));
-        let end = index.rank((to.seconds() + 1, 0)).max(first);
-        let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
-        let skipped = number(page.saturating_sub(1).saturating_mul(page_rows));
-        let page_end = end.saturating_sub(skipped).max(first);
-        let page_start = page_end.saturating_sub(number(page_rows)).max(first);
-        let total = u64::try_from(end - first).unwrap_or(u64::MAX);
-        let keys = match self.ties {
-            Ties::ById => index.ranked(page_start..page_end).into_iter().rev().collect(),
-            Ties::Shuffled => shuffled(index, (first, end), (page_start, page_end), &mut self.random),
-        };
-        Page { total, ids: keys.into_iter().map(|(_, id)| id).collect() }
+        page_of(index, (self.ties, &mut self.random), window, page, page_rows)
     }
 
     /// Lets the next thing happen to a trade: it is paid, sent, received, ends, is called off, a refund of a line moves,
@@ -520,6 +509,28 @@ fn topic(happened: Happened, case: Option<(Case, i64)>) -> &'static str {
     }
 }
 
+/// A page of what an index has from one time to another, both included; the latest first.
+pub(super) fn page_of(
+    index: &Index,
+    (ties, random): (Ties, &mut Rng),
+    (from, to): (UnixMillis, UnixMillis),
+    page: u64,
+    page_rows: u64,
+) -> Page {
+    let first = index.rank((from.get().div_euclid(1_000) + i64::from(from.get() % 1_000 != 0), 0));
+    let end = index.rank((to.seconds() + 1, 0)).max(first);
+    let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    let skipped = number(page.saturating_sub(1).saturating_mul(page_rows));
+    let page_end = end.saturating_sub(skipped).max(first);
+    let page_start = page_end.saturating_sub(number(page_rows)).max(first);
+    let total = u64::try_from(end - first).unwrap_or(u64::MAX);
+    let keys = match ties {
+        Ties::ById => index.ranked(page_start..page_end).into_iter().rev().collect(),
+        Ties::Shuffled => shuffled(index, (first, end), (page_start, page_end), random),
+    };
+    Page { total, ids: keys.into_iter().map(|(_, id)| id).collect() }
+}
+
 /// A page whose trades of one second are in any order: also those that begin before the page or end after it.
 fn shuffled(
     index: &Index,
@@ -539,11 +550,11 @@ fn shuffled(
 }
 
 /// Moved back to its second.
-fn whole(at: UnixMillis) -> UnixMillis {
+pub(super) fn whole(at: UnixMillis) -> UnixMillis {
     at.saturating_add_ms(-at.get().rem_euclid(1_000))
 }
 
-const fn key(at: UnixMillis, id: u64) -> Key {
+pub(super) const fn key(at: UnixMillis, id: u64) -> Key {
     (at.seconds(), id)
 }
 

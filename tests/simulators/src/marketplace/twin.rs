@@ -52,7 +52,7 @@ pub enum Saying {
     Lost,
 }
 
-/// What cannot be read of a trade.
+/// What cannot be read of a trade or a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Garbled {
     /// Its row in lists.
@@ -78,15 +78,16 @@ pub struct Calls {
     pub refused: u64,
 }
 
+/// How a twin behaves, and what was counted of its calls.
 #[derive(Debug)]
-struct State {
-    conduct: Conduct,
+pub(super) struct State<C> {
+    pub(super) conduct: Conduct,
     random: Rng,
-    changes: u64,
-    calls: Calls,
-    script: VecDeque<Option<Saying>>,
-    foreign_owner: Option<String>,
-    garbled: BTreeSet<(u64, Garbled)>,
+    pub(super) changes: u64,
+    pub(super) calls: C,
+    pub(super) script: VecDeque<Option<Saying>>,
+    pub(super) foreign_owner: Option<String>,
+    pub(super) garbled: BTreeSet<(u64, Garbled)>,
 }
 
 /// Marketplaces in memory.
@@ -94,10 +95,10 @@ struct State {
 pub struct MemoryMarketplace {
     clock: ManualClock,
     markets: Arc<Vec<Mutex<Market>>>,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<State<Calls>>>,
 }
 
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -105,15 +106,7 @@ impl MemoryMarketplace {
     /// With these shops. An account asks of the shop whose marketplace and owner it names. The seed decides which calls
     /// are refused.
     pub fn new(markets: impl IntoIterator<Item = Market>, clock: ManualClock, conduct: Conduct, seed: u64) -> Self {
-        let state = State {
-            conduct,
-            random: Rng::with_seed(seed),
-            changes: 0,
-            calls: Calls::default(),
-            script: VecDeque::new(),
-            foreign_owner: None,
-            garbled: BTreeSet::new(),
-        };
+        let state = State::new(conduct, seed);
         let markets = Arc::new(markets.into_iter().map(Mutex::new).collect());
         Self { clock, markets, state: Arc::new(Mutex::new(state)) }
     }
@@ -136,9 +129,7 @@ impl MemoryMarketplace {
 
     /// From now on nothing changes and nothing is refused, so that a reader can come to the end.
     pub fn calm_down(&self) {
-        let mut state = lock(&self.state);
-        state.conduct = Conduct { call_ms: state.conduct.call_ms, ..Conduct::CALM };
-        state.script.clear();
+        lock(&self.state).calm_down();
     }
 
     /// The next calls come to this, one each; `None` lets one be answered.
@@ -187,7 +178,7 @@ impl MemoryMarketplace {
         if let Some(mut market) = market.filter(|_| state.changes < state.conduct.changes_max) {
             state.changes += market.disturb(state.conduct.disturbance, self.clock.now());
         }
-        let saying = state.script.pop_front().unwrap_or_else(|| state.mood());
+        let saying = state.say();
         state.calls.refused += u64::from(saying.is_some());
         saying
     }
@@ -233,7 +224,30 @@ impl MemoryMarketplace {
     }
 }
 
-impl State {
+impl<C: Default> State<C> {
+    pub(super) fn new(conduct: Conduct, seed: u64) -> Self {
+        Self {
+            conduct,
+            random: Rng::with_seed(seed),
+            changes: 0,
+            calls: C::default(),
+            script: VecDeque::new(),
+            foreign_owner: None,
+            garbled: BTreeSet::new(),
+        }
+    }
+
+    /// From now on nothing changes and nothing is refused.
+    pub(super) fn calm_down(&mut self) {
+        self.conduct = Conduct { call_ms: self.conduct.call_ms, ..Conduct::CALM };
+        self.script.clear();
+    }
+
+    /// What the next call comes to instead of its answer.
+    pub(super) fn say(&mut self) -> Option<Saying> {
+        self.script.pop_front().unwrap_or_else(|| self.mood())
+    }
+
     /// What a call comes to by chance.
     fn mood(&mut self) -> Option<Saying> {
         if self.random.u8(0..100) >= self.conduct.refused_percent {
@@ -272,7 +286,7 @@ const fn code(marketplace: Which, flow: FlowControl) -> &'static str {
     }
 }
 
-fn error(operation: &'static str, account: &Account, saying: Saying) -> MarketError {
+pub(super) fn error(operation: &'static str, account: &Account, saying: Saying) -> MarketError {
     match saying {
         Saying::Refused(flow) => Refused { flow, code: code(account.marketplace(), flow).to_owned() }.into(),
         Saying::Lost => PortError::new(operation, Cause::Away, Certainty::Indeterminate).into(),
@@ -293,7 +307,7 @@ fn message(marketplace: Which, notice: &Notice) -> Message {
 }
 
 impl Marketplace for MemoryMarketplace {
-    async fn list(&self, account: &Account, query: &ListQuery) -> Result<Answer<ListPage>, MarketError> {
+    async fn list(&self, account: &Account, query: &ListQuery) -> Result<Answer<ListPage<TradeId>>, MarketError> {
         self.ask("marketplace.list", account, |calls| calls.list += 1).await?;
         let mut market = self.known(account)?;
         let window = (query.window.start(), query.window.end());
@@ -305,7 +319,7 @@ impl Marketplace for MemoryMarketplace {
                 continue;
             }
             rows.push(Listed {
-                trade_id: told::trade_id(order.id),
+                id: told::trade_id(order.id),
                 modified_at: modified_at(query.by, order),
                 digest: ListingDigest::new(order.digest()).expect("hex"),
             });
@@ -455,7 +469,7 @@ mod tests {
         let page = twin.list(&account, &query(ListedBy::Modified, 2)).await.unwrap();
         let page = page.belonging_to(&account).unwrap().into_inner();
         assert_eq!((page.total, page.rows.len()), (300, 50));
-        let ids: Vec<TradeId> = page.rows.iter().map(|row| row.trade_id.clone()).collect();
+        let ids: Vec<TradeId> = page.rows.iter().map(|row| row.id.clone()).collect();
         for (row, (id, told)) in page.rows.iter().zip(twin.details(&account, &ids).await.unwrap()) {
             let told = told.unwrap().belonging_to(&account).unwrap().into_inner();
             let order = twin.market().order(id.as_str().parse().unwrap()).unwrap().clone();

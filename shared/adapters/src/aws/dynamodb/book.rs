@@ -240,7 +240,7 @@ mod tests {
     /// A refusal of the transaction with a reason for each part.
     fn cancelled(reasons: serde_json::Value) -> Answer {
         let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
-        Answer::Json(400, serde_json::json!({"__type": kind, "CancellationReasons": reasons}).to_string())
+        Answer::Text(400, serde_json::json!({"__type": kind, "CancellationReasons": reasons}).to_string())
     }
 
     async fn refunded(script: &Script) -> Result<Refunded, PortError> {
@@ -250,7 +250,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_refund_and_its_counter_are_one_transaction_of_two_conditional_puts() {
-        let script = Script::new([Answer::Json(200, "{}".to_owned())]);
+        let script = Script::new([Answer::Text(200, "{}".to_owned())]);
         assert_eq!(refunded(&script).await.unwrap(), Refunded::Granted);
         let asked = script.asked();
         let puts = asked[0].1["TransactItems"].as_array().unwrap();
@@ -281,7 +281,7 @@ mod tests {
     #[tokio::test]
     async fn every_other_end_of_a_transaction_is_found_out_under_its_id() {
         let throttled = serde_json::json!([{"Code": "ThrottlingError"}, {"Code": "None"}]);
-        for answer in [cancelled(throttled), Answer::Lost, Answer::Json(500, String::new())] {
+        for answer in [cancelled(throttled), Answer::Lost, Answer::Text(500, String::new())] {
             let error = refunded(&Script::new([answer.clone()])).await.unwrap_err();
             assert_eq!(error.disposition(), Disposition::Reconcile, "{answer:?}");
         }

@@ -1,4 +1,4 @@
-//! A fact in an item: a time, the texts beside it, and a rule which of two reports is kept.
+//! A fact in an item: a time, what stands beside it, and a rule which of two reports is kept.
 //!
 //! The rule stands in the condition of one `UpdateItem`, so that taking a report in needs no read before
 //! it and no lock. A lost condition brings the item as it was, which tells what became of the report.
@@ -24,20 +24,20 @@ const ROUNDS_MAX: usize = 8;
 /// Which of two reports is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Keep {
-    /// The smallest of (time, texts in turn).
+    /// The smallest of what decides, in turn.
     Earliest,
-    /// The greatest of (time, texts in turn).
+    /// The greatest of what decides, in turn.
     Latest,
 }
 
-/// One report, as it is kept: `at_<name>`, `<text>_<name>` for each text, and what it carries beside them, which is set
-/// with the report and has no say in which one is kept.
+/// One report, as it is kept: what decides which one is kept, in turn, of which the first tells whether there is one;
+/// and what it carries beside that, which is set with the report and has no say. An attribute is called
+/// `<attribute>_<name>`, as an item may have facts of many names, or by itself where the fact has no name.
 #[derive(Debug, Clone)]
 pub(super) struct Cell {
-    name: String,
+    name: Option<String>,
     keep: Keep,
-    at: UnixMillis,
-    texts: Vec<(&'static str, String)>,
+    decisive: Vec<(&'static str, AttributeValue)>,
     carried: Vec<(&'static str, AttributeValue)>,
 }
 
@@ -52,12 +52,19 @@ pub(super) struct Address<'a> {
 impl Cell {
     /// A report of which the earliest is kept.
     pub(super) fn earliest(name: impl Into<String>, at: UnixMillis, texts: Vec<(&'static str, String)>) -> Self {
-        Self { name: name.into(), keep: Keep::Earliest, at, texts, carried: Vec::new() }
+        Self { keep: Keep::Earliest, ..Self::latest(name, at, texts) }
     }
 
     /// A report of which the latest is kept.
     pub(super) fn latest(name: impl Into<String>, at: UnixMillis, texts: Vec<(&'static str, String)>) -> Self {
-        Self { name: name.into(), keep: Keep::Latest, at, texts, carried: Vec::new() }
+        let texts = texts.into_iter().map(|(text, value)| (text, AttributeValue::S(value)));
+        let decisive = std::iter::once(("at", moment(at))).chain(texts).collect();
+        Self { name: Some(name.into()), ..Self::greatest(decisive) }
+    }
+
+    /// A report without a name, of which the greatest is kept, by numbers and texts in turn.
+    pub(super) fn greatest(decisive: Vec<(&'static str, AttributeValue)>) -> Self {
+        Self { name: None, keep: Keep::Latest, decisive, carried: Vec::new() }
     }
 
     /// The report with what it carries. Every report of a name carries the same, so that nothing of another is left.
@@ -65,19 +72,18 @@ impl Cell {
         Self { carried, ..self }
     }
 
-    fn attribute(&self, text: &str) -> String {
-        format!("{text}_{}", self.name)
+    fn attribute(&self, attribute: &str) -> String {
+        self.name.as_ref().map_or_else(|| attribute.to_owned(), |name| format!("{attribute}_{name}"))
     }
 
-    /// What decides: the time, then the texts in turn.
     fn decisive(&self) -> impl Iterator<Item = (String, AttributeValue)> + '_ {
-        let at = (self.attribute("at"), AttributeValue::N(self.at.get().to_string()));
-        let texts = self.texts.iter().map(|(text, value)| (self.attribute(text), AttributeValue::S(value.clone())));
-        std::iter::once(at).chain(texts)
+        self.decisive.iter().map(|(name, value)| (self.attribute(name), value.clone()))
     }
 
-    fn carried(&self) -> impl Iterator<Item = (String, AttributeValue)> + '_ {
-        self.carried.iter().map(|(name, value)| (self.attribute(name), value.clone()))
+    /// All that is written: what decides and what is carried.
+    pub(super) fn attributes(&self) -> impl Iterator<Item = (String, AttributeValue)> + '_ {
+        let carried = self.carried.iter().map(|(name, value)| (self.attribute(name), value.clone()));
+        self.decisive().chain(carried)
     }
 
     /// Holds when the item has no such fact, or one that this is preferred to.
@@ -88,24 +94,38 @@ impl Cell {
         };
         let names: Vec<String> = self.decisive().map(|(name, _)| name).collect();
         let is_better = names.iter().rev().fold(String::new(), |rest, name| match rest.is_empty() {
-            true => format!("{name} {sign} :{name}"),
-            false => format!("({name} {sign} :{name} OR ({name} = :{name} AND {rest}))"),
+            true => format!("#{name} {sign} :{name}"),
+            false => format!("(#{name} {sign} :{name} OR (#{name} = :{name} AND {rest}))"),
         });
-        format!("(attribute_not_exists({}) OR {is_better})", self.attribute("at"))
+        let first = names.first().map(String::as_str).unwrap_or_default();
+        format!("(attribute_not_exists(#{first}) OR {is_better})")
     }
 
     /// What this report becomes beside the item as it is.
     fn compare(&self, item: &Item) -> Outcome {
-        let Some(kept_at) = item.get(&self.attribute("at")).and_then(number) else { return Outcome::Applied };
-        let kept_texts = self.texts.iter().map(|(text, _)| item.get(&self.attribute(text)).and_then(string));
-        let ours = self.texts.iter().map(|(_, value)| Some(value.as_str()));
-        let order = self.at.cmp(&kept_at).then_with(|| ours.cmp(kept_texts));
+        let mut orders = self.decisive().map(|(name, ours)| {
+            let kept = item.get(&name);
+            (kept.is_some(), ranked(Some(&ours)).cmp(&ranked(kept)))
+        });
+        let Some((true, first)) = orders.next() else { return Outcome::Applied };
+        let order = orders.fold(first, |order, (_, next)| order.then(next));
         match (order, self.keep) {
             (Ordering::Equal, _) => Outcome::Duplicate,
             (Ordering::Less, Keep::Earliest) | (Ordering::Greater, Keep::Latest) => Outcome::Applied,
             (Ordering::Greater, Keep::Earliest) | (Ordering::Less, Keep::Latest) => Outcome::Stale,
         }
     }
+}
+
+/// A value as it is compared: a number by its size, a text by its bytes, and what is missing before all.
+fn ranked(value: Option<&AttributeValue>) -> (Option<u64>, Option<&str>) {
+    let whole = |value: &AttributeValue| value.as_n().ok()?.parse().ok();
+    (value.and_then(whole), value.and_then(string))
+}
+
+/// A time as an attribute.
+pub(super) fn moment(time: UnixMillis) -> AttributeValue {
+    AttributeValue::N(time.get().to_string())
 }
 
 /// A number attribute as a time.
@@ -154,10 +174,10 @@ async fn write(
     constants: &[(&'static str, String)],
 ) -> Result<Option<Item>, PortError> {
     let constants = constants.iter().map(|(name, value)| ((*name).to_owned(), AttributeValue::S(value.clone())));
-    let decisive = cells.iter().flat_map(|(_, cell)| cell.decisive());
-    let carried = cells.iter().flat_map(|(_, cell)| cell.carried());
-    let values: Vec<_> = decisive.chain(carried).chain(constants).collect();
-    let sets: Vec<String> = values.iter().map(|(name, _)| format!("{name} = :{name}")).collect();
+    let values: Vec<_> = cells.iter().flat_map(|(_, cell)| cell.attributes()).chain(constants).collect();
+    // Behind a `#`, because some names are words of DynamoDB's own.
+    let sets: Vec<String> = values.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
+    let names = values.iter().map(|(name, _)| (format!("#{name}"), name.clone())).collect();
     let conditions: Vec<String> = cells.iter().map(|(_, cell)| cell.condition()).collect();
     let answer = client
         .update_item()
@@ -166,6 +186,7 @@ async fn write(
         .key("sk", AttributeValue::S(address.sk.to_owned()))
         .update_expression(format!("SET {}", sets.join(", ")))
         .condition_expression(conditions.join(" AND "))
+        .set_expression_attribute_names(Some(names))
         .set_expression_attribute_values(Some(
             values.into_iter().map(|(name, value)| (format!(":{name}"), value)).collect(),
         ))
@@ -192,8 +213,7 @@ pub(super) fn item_bytes(address: Address<'_>, cells: &[Cell]) -> usize {
         (_, Ok(bytes)) => bytes.as_ref().len(),
         (Err(text), Err(_)) => text.as_s().unwrap().len(),
     };
-    let attributes = cells.iter().flat_map(|cell| cell.decisive().chain(cell.carried()));
-    let attributes = attributes.map(|(name, of)| name.len() + value(&of));
+    let attributes = cells.iter().flat_map(Cell::attributes).map(|(name, of)| name.len() + value(&of));
     "pk".len() + address.pk.len() + "sk".len() + address.sk.len() + attributes.sum::<usize>()
 }
 
@@ -212,8 +232,8 @@ mod tests {
     fn the_condition_orders_by_time_and_then_by_each_text() {
         assert_eq!(
             cell(Keep::Latest).condition(),
-            "(attribute_not_exists(at_shipped) OR (at_shipped < :at_shipped OR (at_shipped = :at_shipped AND \
-             (id_shipped < :id_shipped OR (id_shipped = :id_shipped AND raw_shipped < :raw_shipped)))))"
+            "(attribute_not_exists(#at_shipped) OR (#at_shipped < :at_shipped OR (#at_shipped = :at_shipped AND \
+             (#id_shipped < :id_shipped OR (#id_shipped = :id_shipped AND #raw_shipped < :raw_shipped)))))"
         );
     }
 
@@ -239,6 +259,31 @@ mod tests {
         assert_eq!(cell(Keep::Latest).compare(&HashMap::new()), Outcome::Applied);
     }
 
+    #[test]
+    fn numbers_are_compared_by_their_size_and_a_missing_text_comes_first() {
+        let number = |number: &str| AttributeValue::N(number.to_owned());
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let cell = Cell::greatest(vec![("width", number("90")), ("url", text("b"))]);
+        assert_eq!(
+            cell.condition(),
+            "(attribute_not_exists(#width) OR (#width < :width OR (#width = :width AND #url < :url)))"
+        );
+        let item = |width: &str, url: Option<&str>| {
+            let url = url.map(|url| ("url".to_owned(), text(url)));
+            url.into_iter().chain([("width".to_owned(), number(width))]).collect()
+        };
+        for (width, url, outcome) in [
+            ("800", Some("a"), Outcome::Stale),
+            ("9", Some("z"), Outcome::Applied),
+            ("90", Some("a"), Outcome::Applied),
+            ("90", None, Outcome::Applied),
+            ("90", Some("b"), Outcome::Duplicate),
+            ("90", Some("c"), Outcome::Stale),
+        ] {
+            assert_eq!(cell.compare(&item(width, url)), outcome, "{width} {url:?}");
+        }
+    }
+
     const ADDRESS: Address<'_> = Address { table: "trades", pk: "1688#demo#1", sk: "status" };
 
     async fn taken_in(script: &Script, cells: Vec<Cell>) -> Result<Vec<Outcome>, PortError> {
@@ -247,17 +292,17 @@ mod tests {
 
     fn refused(code: &str, item: serde_json::Value) -> Answer {
         let kind = format!("com.amazonaws.dynamodb.v20120810#{code}");
-        Answer::Json(400, serde_json::json!({"__type": kind, "message": "m", "Item": item}).to_string())
+        Answer::Text(400, serde_json::json!({"__type": kind, "message": "m", "Item": item}).to_string())
     }
 
     fn done() -> Answer {
-        Answer::Json(200, "{}".to_owned())
+        Answer::Text(200, "{}".to_owned())
     }
 
     #[tokio::test]
     async fn reports_of_one_item_are_one_conditional_write_and_no_read() {
         let script = Script::new([done()]);
-        let cells = vec![cell(Keep::Latest), Cell { name: "signed".to_owned(), ..cell(Keep::Latest) }];
+        let cells = vec![cell(Keep::Latest), Cell { name: Some("signed".to_owned()), ..cell(Keep::Latest) }];
         assert_eq!(taken_in(&script, cells).await.unwrap(), [Outcome::Applied; 2]);
         let asked = script.asked();
         assert_eq!(asked.len(), 1);
@@ -270,7 +315,7 @@ mod tests {
     async fn a_lost_condition_drops_what_lost_and_writes_the_rest_by_itself() {
         let item = serde_json::json!({"at_shipped": {"N": "9"}, "id_shipped": {"S": "z"}, "raw_shipped": {"S": "r"}});
         let script = Script::new([refused("ConditionalCheckFailedException", item), done()]);
-        let cells = vec![cell(Keep::Latest), Cell { name: "signed".to_owned(), ..cell(Keep::Latest) }];
+        let cells = vec![cell(Keep::Latest), Cell { name: Some("signed".to_owned()), ..cell(Keep::Latest) }];
         assert_eq!(taken_in(&script, cells).await.unwrap(), [Outcome::Stale, Outcome::Applied]);
         let asked = script.asked();
         assert_eq!(asked.len(), 2);
@@ -305,7 +350,7 @@ mod tests {
             (refused("ValidationException", serde_json::Value::Null), Disposition::Reject),
             (refused("ResourceNotFoundException", serde_json::Value::Null), Disposition::Reject),
             (refused("InternalServerError", serde_json::Value::Null), Disposition::Reconcile),
-            (Answer::Json(500, "<html>".to_owned()), Disposition::Reconcile),
+            (Answer::Text(500, "<html>".to_owned()), Disposition::Reconcile),
             (Answer::Lost, Disposition::Reconcile),
         ] {
             let error = taken_in(&Script::new([answer.clone()]), vec![cell(Keep::Latest)]).await.unwrap_err();

@@ -206,12 +206,12 @@ mod tests {
     }
 
     fn done(attributes: Value) -> Answer {
-        Answer::Json(200, json!({ "Attributes": attributes }).to_string())
+        Answer::Text(200, json!({ "Attributes": attributes }).to_string())
     }
 
     fn lost(item: Value) -> Answer {
         let kind = "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException";
-        Answer::Json(400, json!({"__type": kind, "Item": item}).to_string())
+        Answer::Text(400, json!({"__type": kind, "Item": item}).to_string())
     }
 
     async fn recorded(script: &Script) -> Result<Recorded, PortError> {

@@ -140,7 +140,7 @@ mod tests {
         let item: serde_json::Map<_, _> =
             item(&key(), state).iter().map(|(name, of)| (name.clone(), json(of))).collect();
         let kind = "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException";
-        Answer::Json(400, serde_json::json!({"__type": kind, "message": "lost", "Item": item}).to_string())
+        Answer::Text(400, serde_json::json!({"__type": kind, "message": "lost", "Item": item}).to_string())
     }
 
     #[tokio::test]

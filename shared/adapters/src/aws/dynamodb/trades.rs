@@ -1,11 +1,11 @@
 //! The trades table: the `status` item, `shipping#<logistics id>` items, `aftersale#<case id>` items and the `detail`
 //! item.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::types::AttributeValue;
 use aws_types::SdkConfig;
 use domain::{
     AfterSale, AfterSaleId, AfterSaleState, Carrier, Claim, Currency, Journey, LineId, ListingDigest, LogisticsId,
@@ -14,9 +14,8 @@ use domain::{
 };
 use protocols::detail;
 
-use super::super::error::classify;
 use super::cell::{Address, Cell, Item, take_in};
-use super::items::{checked, message_id, query, text, time};
+use super::items::{checked, message_id, of_each, query, text, time};
 use crate::error::{Cause, Certainty, PortError};
 use crate::ports::{TradeDetails, TradeStore};
 
@@ -32,13 +31,6 @@ const STATUSES: &str = "trades.statuses";
 const DESCRIBE: &str = "trades.detail";
 const AFTER_SALE: &str = "trades.after_sale";
 const LISTINGS: &str = "trades.listings";
-
-/// Keys in one batch read. Source: DynamoDB BatchGetItem.
-const BATCH_KEYS_MAX: usize = 100;
-/// Times that keys which a batch read left out are asked for again.
-const LEFT_OUT_ROUNDS_MAX: u32 = 5;
-/// The first wait before asking again, in milliseconds; it doubles.
-const LEFT_OUT_WAIT_MS: u64 = 25;
 
 /// The trades table.
 #[derive(Debug, Clone)]
@@ -68,48 +60,6 @@ impl DynamoTrades {
             false => take_in(&self.client, operation, address, cells, &[]).await?,
         };
         outcomes.into_iter().min().ok_or(PortError::new(operation, Cause::Rejected, Certainty::Determinate))
-    }
-
-    /// One item of each of many trades, as far as they have it; only these attributes, where they are named.
-    async fn items_of(
-        &self,
-        operation: &'static str,
-        trades: &[TradeKey],
-        sk: &str,
-        attributes: Option<&str>,
-    ) -> Result<Vec<(TradeKey, Item)>, PortError> {
-        let mut found = Vec::new();
-        // A batch read refuses a key that is asked for twice.
-        let distinct: Vec<&TradeKey> = trades.iter().collect::<BTreeSet<_>>().into_iter().collect();
-        for trades in distinct.chunks(BATCH_KEYS_MAX) {
-            let part = |name: &str, value: String| (name.to_owned(), AttributeValue::S(value));
-            let key = |trade: &&TradeKey| HashMap::from([part("pk", trade.to_string()), part("sk", sk.to_owned())]);
-            let wanted = KeysAndAttributes::builder().set_keys(Some(trades.iter().map(key).collect()));
-            let wanted = wanted.consistent_read(true).set_projection_expression(attributes.map(str::to_owned)).build();
-            let wanted = wanted
-                .map_err(|error| PortError { source: Some(Box::new(error)), ..PortError::unreadable(operation) })?;
-            for item in self.batch(operation, wanted).await? {
-                let trade = text(&item, "pk").and_then(|pk| pk.parse().ok());
-                found.push((trade.ok_or(PortError::unreadable(operation))?, item));
-            }
-        }
-        Ok(found)
-    }
-
-    async fn batch(&self, operation: &'static str, wanted: KeysAndAttributes) -> Result<Vec<Item>, PortError> {
-        let mut pending = HashMap::from([(self.table.clone(), wanted)]);
-        let mut items = Vec::new();
-        for round in 0..LEFT_OUT_ROUNDS_MAX {
-            let call = self.client.batch_get_item().set_request_items(Some(pending));
-            let answer = call.send().await.map_err(|error| classify(operation, error))?;
-            items.extend(answer.responses.unwrap_or_default().into_values().flatten());
-            pending = answer.unprocessed_keys.unwrap_or_default();
-            if pending.is_empty() {
-                return Ok(items);
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(LEFT_OUT_WAIT_MS << round)).await;
-        }
-        Err(PortError::new(operation, Cause::Throttled, Certainty::Determinate))
     }
 }
 
@@ -309,7 +259,7 @@ impl TradeStore for DynamoTrades {
     }
 
     async fn statuses(&self, trades: &[TradeKey]) -> Result<BTreeMap<TradeKey, TradeStatuses>, PortError> {
-        let found = self.items_of(STATUSES, trades, STATUS, None).await?.into_iter();
+        let found = of_each(&self.client, STATUSES, &self.table, (trades, STATUS), None).await?.into_iter();
         let statuses = found.map(|(trade, item)| Some((trade, read_statuses(&item)?)));
         statuses.collect::<Option<_>>().ok_or(PortError::unreadable(STATUSES))
     }
@@ -325,7 +275,8 @@ impl TradeDetails for DynamoTrades {
     }
 
     async fn listings(&self, trades: &[TradeKey]) -> Result<BTreeMap<TradeKey, ListingDigest>, PortError> {
-        let found = self.items_of(LISTINGS, trades, DETAIL, Some("pk, listed_detail")).await?.into_iter();
+        let wanted = Some("pk, listed_detail");
+        let found = of_each(&self.client, LISTINGS, &self.table, (trades, DETAIL), wanted).await?.into_iter();
         let listed =
             found.map(|(trade, item)| Some((trade, checked(&item, "listed_detail", ListingDigest::try_from)?)));
         listed.collect::<Option<_>>().ok_or(PortError::unreadable(LISTINGS))
@@ -436,7 +387,7 @@ mod tests {
     async fn a_detail_is_one_conditional_write_and_its_answer_has_no_say_in_it() {
         let stored = RawDetail::Stored(StoredKey::new("details/a").unwrap());
         for (raw, kept) in [(RawDetail::Inline(vec![1]), ("AQ==", "")), (stored, ("", "details/a"))] {
-            let script = Script::new([Answer::Json(200, "{}".to_owned())]);
+            let script = Script::new([Answer::Text(200, "{}".to_owned())]);
             let trades = DynamoTrades::new(&script.config(), "trades".to_owned());
             assert_eq!(trades.detail(&trade(), &detail(1, raw)).await.unwrap(), Outcome::Applied);
             let asked = script.asked();
@@ -444,8 +395,8 @@ mod tests {
             let condition = asked[0].1["ConditionExpression"].as_str().unwrap();
             assert_eq!(
                 condition,
-                "(attribute_not_exists(at_detail) OR (at_detail < :at_detail OR (at_detail = :at_detail AND (seen_detail \
-                 < :seen_detail OR (seen_detail = :seen_detail AND id_detail < :id_detail)))))"
+                "(attribute_not_exists(#at_detail) OR (#at_detail < :at_detail OR (#at_detail = :at_detail AND \
+                 (#seen_detail < :seen_detail OR (#seen_detail = :seen_detail AND #id_detail < :id_detail)))))"
             );
             let values = &asked[0].1["ExpressionAttributeValues"];
             assert_eq!(values[":seen_detail"]["S"], "001795248000000");

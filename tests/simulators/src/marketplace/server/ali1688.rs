@@ -10,7 +10,7 @@ use super::super::told::{carrier, picture};
 use super::faults::{Fault, Refusal};
 use super::options::Offsets;
 use super::wire::{self, CALIFORNIA, CHINA, Parameters, compact, number_of_yuan};
-use super::{Hub, Request, Said, Shop};
+use super::{Hub, Request, Said, Shop, products};
 
 const LIST: &str = "com.alibaba.trade/alibaba.trade.getBuyerOrderList";
 const DETAIL: &str = "com.alibaba.trade/alibaba.trade.get.buyerView";
@@ -30,7 +30,7 @@ pub(super) fn api(path: &str) -> String {
     name.unwrap_or("unknown").to_owned()
 }
 
-fn gateway(status: u16, code: &str, message: &str) -> Said {
+pub(super) fn gateway(status: u16, code: &str, message: &str) -> Said {
     let body = json!({
         "error_code": code,
         "error_message": message,
@@ -40,7 +40,7 @@ fn gateway(status: u16, code: &str, message: &str) -> Said {
     Said::json(status, &body)
 }
 
-fn business(code: &str, message: &str) -> Said {
+pub(super) fn business(code: &str, message: &str) -> Said {
     Said::json(200, &json!({"success": false, "errorCode": code, "errorMessage": message}))
 }
 
@@ -70,7 +70,7 @@ pub(super) fn answer(hub: &Hub, request: &Request, fault: Option<Fault>) -> Said
     if request.method != "POST" || !request.content_type.starts_with("application/x-www-form-urlencoded") {
         return gateway(400, "gw.ParamInvalid", "a POST of a form is wanted");
     }
-    if ![LIST, DETAIL, "system/currentTime"].contains(&api.as_str()) {
+    if ![LIST, DETAIL, products::LIST, products::DETAIL, "system/currentTime"].contains(&api.as_str()) {
         return gateway(400, "gw.APIUnsupported", "Unsupported API");
     }
     let mut parameters = wire::parameters(&request.query);
@@ -98,11 +98,20 @@ pub(super) fn answer(hub: &Hub, request: &Request, fault: Option<Fault>) -> Said
         return refusal(Refusal::Session);
     };
     hub.disturb(shop);
-    if api == LIST { list(hub, shop, &parameters) } else { detail(hub, shop, &parameters) }
+    match api.as_str() {
+        products::LIST => products::list(hub, shop, &parameters),
+        products::DETAIL => products::detail(hub, shop, &parameters),
+        LIST => list(hub, shop, &parameters),
+        _ => detail(hub, shop, &parameters),
+    }
 }
 
 /// The window of a parameter pair; `Ok(None)` when it is not given.
-fn window(parameters: &Parameters, start: &str, end: &str) -> Result<Option<(UnixMillis, UnixMillis)>, Said> {
+pub(super) fn window(
+    parameters: &Parameters,
+    start: &str,
+    end: &str,
+) -> Result<Option<(UnixMillis, UnixMillis)>, Said> {
     let time = |key: &str, otherwise: UnixMillis| match parameters.get(key) {
         None => Ok(otherwise),
         Some(text) => wire::read_compact(text).ok_or_else(|| gateway(400, "gw.ParamInvalid", key)),
@@ -113,7 +122,7 @@ fn window(parameters: &Parameters, start: &str, end: &str) -> Result<Option<(Uni
     Ok(Some((time(start, UnixMillis::EPOCH)?, time(end, UnixMillis::MAX)?)))
 }
 
-fn number(parameters: &Parameters, key: &str, otherwise: u64, most: u64) -> Result<u64, Said> {
+pub(super) fn number(parameters: &Parameters, key: &str, otherwise: u64, most: u64) -> Result<u64, Said> {
     let given = parameters.get(key).map_or(Some(otherwise), |text| text.parse().ok());
     given.filter(|number| (1..=most).contains(number)).ok_or_else(|| business("PARAM_ILLEGAL", key))
 }

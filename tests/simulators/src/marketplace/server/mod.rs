@@ -7,6 +7,7 @@ mod admin;
 mod ali1688;
 mod faults;
 mod options;
+mod products;
 mod taobao;
 mod trades;
 mod wire;
@@ -31,6 +32,7 @@ use serde_json::Value;
 pub use faults::{Fault, Faults, Limits, Refusal};
 pub use options::{Offsets, Options, ShopOptions};
 
+use super::assortment::Assortment;
 use super::truth::{Disturbance, Market};
 use faults::Limiter;
 
@@ -48,20 +50,28 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Shop {
     options: ShopOptions,
     market: Mutex<Market>,
+    assortment: Mutex<Assortment>,
 }
 
 impl Shop {
     fn new(options: ShopOptions, all: &Options, now: UnixMillis) -> Self {
         let from = now.saturating_add_ms(-DAY_MS * i64::from(options.days_back));
-        let ShopOptions { marketplace, owner, seed, orders, .. } = &options;
+        let ShopOptions { marketplace, owner, seed, orders, products, .. } = &options;
         let mut market = Market::generate(*marketplace, owner, *seed, *orders, (from, now));
         market.set_ties(all.ties);
         market.lose_notices(all.notices_lost_percent);
-        Self { options, market: Mutex::new(market) }
+        let mut assortment = Assortment::generate(owner, *seed, *products, (from, now));
+        assortment.set_ties(all.ties);
+        assortment.set_picture_host(&all.picture_host);
+        Self { options, market: Mutex::new(market), assortment: Mutex::new(assortment) }
     }
 
     fn market(&self) -> MutexGuard<'_, Market> {
         lock(&self.market)
+    }
+
+    fn assortment(&self) -> MutexGuard<'_, Assortment> {
+        lock(&self.assortment)
     }
 }
 
@@ -120,7 +130,15 @@ impl Hub {
     /// Lets happen to a shop what happens between two calls.
     fn disturb(&self, shop: &Shop) {
         let how = *lock(&self.disturbance);
+        self.change(shop, how);
+    }
+
+    /// Trades change in every shop, products where there are any.
+    fn change(&self, shop: &Shop, how: Disturbance) {
         shop.market().disturb(how, self.now());
+        if shop.options.products > 0 {
+            shop.assortment().disturb(how, self.now());
+        }
     }
 
     fn count(&self, api: &str) {
@@ -250,6 +268,11 @@ impl Server {
         self.shop(marketplace, shop).map(Shop::market)
     }
 
+    /// The truth of a shop's products. While it is held, no call of the shop is answered: do not hold it over one.
+    pub fn assortment(&self, marketplace: Marketplace, shop: &str) -> Option<MutexGuard<'_, Assortment>> {
+        self.shop(marketplace, shop).map(Shop::assortment)
+    }
+
     /// What a shop is asked with.
     pub fn account(&self, marketplace: Marketplace, shop: &str) -> Option<protocols::marketplace::Account> {
         self.shop(marketplace, shop).map(|shop| shop.options.account())
@@ -311,7 +334,7 @@ async fn change(hub: Arc<Hub>) {
             continue;
         }
         for shop in &hub.shops {
-            shop.market().disturb(how, hub.now());
+            hub.change(shop, how);
         }
     }
 }

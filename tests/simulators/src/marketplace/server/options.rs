@@ -4,8 +4,12 @@ use domain::{Marketplace, ShopId};
 use protocols::marketplace::{Access, Account, Ali1688Access, TaobaoAccess};
 use secrecy::SecretString;
 
+use super::super::product::PICTURE_HOST;
 use super::super::truth::{Disturbance, Ties};
 use super::faults::Limits;
+
+/// Products of the demo's shop: a small catalogue.
+const DEMO_PRODUCTS: usize = 24;
 
 /// In which offset 1688 writes times. The vendor's own samples have two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,6 +40,8 @@ pub struct ShopOptions {
     pub owner: String,
     /// How many trades it has.
     pub orders: usize,
+    /// How many products it sells. At 1688 alone.
+    pub products: usize,
     /// Which ones.
     pub seed: u64,
     /// Over how many days they were made.
@@ -59,6 +65,10 @@ impl ShopOptions {
             token: token.to_owned(),
             owner: owner.to_owned(),
             orders,
+            products: match marketplace {
+                Marketplace::Alibaba1688 => DEMO_PRODUCTS,
+                Marketplace::Taobao => 0,
+            },
             seed,
             days_back: 30,
         }
@@ -106,6 +116,8 @@ pub struct Options {
     pub offsets: Offsets,
     /// Of a hundred messages, so many are lost.
     pub notices_lost_percent: u8,
+    /// Where the pictures of products are: a URL without a slash at its end.
+    pub picture_host: String,
 }
 
 impl Options {
@@ -123,6 +135,7 @@ impl Options {
             ties: Ties::ById,
             offsets: Offsets::ByAnswer,
             notices_lost_percent: 0,
+            picture_host: PICTURE_HOST.to_owned(),
         }
     }
 }

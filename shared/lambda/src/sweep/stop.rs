@@ -6,11 +6,11 @@ use domain::UnixMillis;
 use domain::sweep::{NotYours, china_midnight_after};
 use protocols::marketplace::{FlowControl, Foreign, Refused};
 
-use crate::request::Outcome;
+use super::request::Outcome;
 
 /// Why a sweep stops.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Stop {
+pub enum Stop {
     /// The invocation ends soon.
     #[error("the time of this run is over")]
     Deadline,
@@ -45,7 +45,7 @@ impl From<Foreign> for Stop {
 
 impl Stop {
     /// What the marketplace asks of us, when it does.
-    pub(crate) const fn flow(&self) -> Option<FlowControl> {
+    pub const fn flow(&self) -> Option<FlowControl> {
         match self {
             Self::Market(MarketError::Refused(Refused { flow, .. })) => Some(*flow),
             Self::Market(MarketError::Lost(_))
@@ -58,7 +58,7 @@ impl Stop {
     }
 
     /// Until when the marketplace wants silence, when it does.
-    pub(crate) fn silence(&self, now: UnixMillis) -> Option<UnixMillis> {
+    pub fn silence(&self, now: UnixMillis) -> Option<UnixMillis> {
         match self.flow()? {
             FlowControl::WaitSeconds(seconds) => {
                 let millis = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000);
@@ -70,7 +70,7 @@ impl Stop {
     }
 
     /// How the sweep ended.
-    pub(crate) const fn outcome(&self) -> Outcome {
+    pub const fn outcome(&self) -> Outcome {
         match (self, self.flow()) {
             (Self::Deadline, _) => Outcome::Unfinished,
             (Self::LeaseLost, _) => Outcome::Held,
@@ -80,7 +80,7 @@ impl Stop {
     }
 
     /// This and all its causes, for the log.
-    pub(crate) fn chain(&self) -> String {
+    pub fn chain(&self) -> String {
         match self {
             Self::Port(error) | Self::Market(MarketError::Lost(error)) => error.chain(),
             Self::Deadline

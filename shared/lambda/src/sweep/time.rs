@@ -2,10 +2,10 @@
 
 use adapters::clock::Clock;
 use adapters::ports::MarketError;
-use lambda::deadline::Deadline;
 use protocols::marketplace::{FlowControl, Refused};
 
-use crate::stop::Stop;
+use super::stop::Stop;
+use crate::deadline::Deadline;
 
 /// Time that a page may take with its details, their tries and their queueing, in milliseconds. No page is begun later.
 pub const PAGE_MS_MAX: u64 = 20_000;
@@ -16,21 +16,23 @@ const SILENCES_MAX: u32 = 3;
 
 /// The time of a run.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct RunTime<'a, C> {
-    pub(crate) deadline: Deadline,
-    pub(crate) clock: &'a C,
+pub struct RunTime<'a, C> {
+    /// When it must be over.
+    pub deadline: Deadline,
+    /// What time it is.
+    pub clock: &'a C,
 }
 
 impl<C: Clock> RunTime<'_, C> {
     /// Whether there is time for one more page.
-    pub(crate) fn for_a_page(&self) -> Result<(), Stop> {
+    pub fn for_a_page(&self) -> Result<(), Stop> {
         let left = self.deadline.left(self.clock.now());
         if left.as_millis() > u128::from(PAGE_MS_MAX) { Ok(()) } else { Err(Stop::Deadline) }
     }
 
     /// Asks the marketplace, and again after a short silence that it asked for. What the adapter tries again by itself
     /// was tried by then; everything else stops the run.
-    pub(crate) async fn ask<T>(&self, call: impl AsyncFn() -> Result<T, MarketError>) -> Result<T, Stop> {
+    pub async fn ask<T>(&self, call: impl AsyncFn() -> Result<T, MarketError>) -> Result<T, Stop> {
         for _ in 0..SILENCES_MAX {
             match call().await {
                 Err(MarketError::Refused(Refused { flow: FlowControl::WaitSeconds(seconds), .. }))

@@ -1,7 +1,7 @@
 //! What a schedule or an operator asks for, and what is answered.
 
 use adapters::ports::SweepKey;
-use domain::sweep::{SweepKind, Window};
+use domain::sweep::Window;
 use domain::{Marketplace, ShopId, UnixMillis};
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 /// the template. No shop has this name.
 pub const EVERY_SHOP: &str = "*";
 
-/// `{"kind","marketplace","shop"}`, and for a backfill or an audit `"from"` and `"to"` (RFC 3339).
+/// `{"kind","marketplace","shop"}`, and where a function takes them `"from"` and `"to"` (RFC 3339). Which words are a
+/// kind is the function's.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Request {
     kind: String,
@@ -21,56 +22,55 @@ pub struct Request {
     to: Option<String>,
 }
 
-/// What is asked for.
+/// Which shops are meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Job {
-    /// What kind of sweep.
-    pub kind: SweepKind,
+pub struct Whose {
     /// Where.
     pub marketplace: Marketplace,
-    /// For which shop; for every one without it.
+    /// Which; every one without it.
     pub shop: Option<ShopId>,
-    /// What is to be read, where that was said.
-    pub goal: Option<Window>,
 }
 
 /// Why a request cannot be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct InvalidRequest(&'static str);
+pub struct InvalidRequest(pub &'static str);
 
 impl Request {
-    /// Checks it.
-    pub fn job(&self) -> Result<Job, InvalidRequest> {
-        let kind = SweepKind::from_name(&self.kind)
-            .ok_or(InvalidRequest("kind is not incremental, tmc, backfill or audit"))?;
+    /// The word of its kind.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// Which shops are meant.
+    pub fn whose(&self) -> Result<Whose, InvalidRequest> {
         let marketplace = Marketplace::from_name(&self.marketplace)
             .map_err(|_| InvalidRequest("marketplace is not 1688 or taobao"))?;
-        if kind == SweepKind::Tmc && marketplace != Marketplace::Taobao {
-            return Err(InvalidRequest("only taobao has messages to pull"));
-        }
         let shop = match self.shop.as_str() {
             EVERY_SHOP => None,
             name => Some(ShopId::new(name).map_err(|_| InvalidRequest("shop is not a shop's name"))?),
         };
-        Ok(Job { kind, marketplace, shop, goal: self.goal(kind)? })
+        Ok(Whose { marketplace, shop })
     }
 
-    fn goal(&self, kind: SweepKind) -> Result<Option<Window>, InvalidRequest> {
+    /// From and to when, where that was said.
+    pub fn goal(&self) -> Result<Option<Window>, InvalidRequest> {
         let time = |text: &String| {
             UnixMillis::from_rfc3339(text).map_err(|_| InvalidRequest("from or to is not a time in RFC 3339"))
         };
-        match (&self.from, &self.to, kind) {
-            (None, None, _) => Ok(None),
-            (Some(from), Some(to), SweepKind::Backfill | SweepKind::Audit) => {
+        match (&self.from, &self.to) {
+            (None, None) => Ok(None),
+            (Some(from), Some(to)) => {
                 let goal = Window::new(time(from)?, time(to)?);
                 goal.map(Some).ok_or(InvalidRequest("from is not before to"))
             }
-            (_, _, SweepKind::Backfill | SweepKind::Audit) => Err(InvalidRequest("from and to go together")),
-            (_, _, SweepKind::Incremental | SweepKind::Tmc) => {
-                Err(InvalidRequest("from and to are for a backfill or an audit"))
-            }
+            _ => Err(InvalidRequest("from and to go together")),
         }
+    }
+
+    /// Whether it says from or to when.
+    pub const fn has_goal(&self) -> bool {
+        self.from.is_some() || self.to.is_some()
     }
 }
 
@@ -118,8 +118,11 @@ pub struct Swept {
     pub outcome: &'static str,
     /// Rows that were read.
     pub listed: u64,
-    /// Events that were queued.
+    /// Those of them that had changed, and led to something that was queued.
     pub changed: u64,
+    /// Pictures that were asked for, of a sweep that asks for pictures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requested: Option<u64>,
     /// Where the sweep stands now (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watermark: Option<String>,
@@ -138,6 +141,7 @@ impl Swept {
             outcome: Outcome::Refused.as_str(),
             listed: 0,
             changed: 0,
+            requested: None,
             watermark: None,
             reason: Some(reason.to_string()),
         }
@@ -152,6 +156,7 @@ impl Swept {
             outcome: outcome.as_str(),
             listed: 0,
             changed: 0,
+            requested: None,
             watermark: None,
             reason: None,
         }
@@ -163,42 +168,4 @@ impl Swept {
 pub struct Answer {
     /// One entry a shop.
     pub sweeps: Vec<Swept>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn job(text: &str) -> Result<Job, InvalidRequest> {
-        serde_json::from_str::<Request>(text).unwrap().job()
-    }
-
-    #[test]
-    fn a_request_is_a_job_or_says_why_not() {
-        let every = job(r#"{"kind":"incremental","marketplace":"1688","shop":"*"}"#).unwrap();
-        assert_eq!((every.kind, every.shop, every.goal), (SweepKind::Incremental, None, None));
-        let from_to = r#""from":"2026-09-01T00:00:00+08:00","to":"2026-09-02T00:00:00+08:00""#;
-        let backfill = format!(r#"{{"kind":"backfill","marketplace":"taobao","shop":"a",{from_to}}}"#);
-        assert_eq!(job(&backfill).unwrap().goal.map(Window::length_ms), Some(86_400_000));
-        for (text, reason) in [
-            (r#"{"kind":"hourly","marketplace":"1688","shop":"a"}"#, "kind is not incremental, tmc, backfill or audit"),
-            (r#"{"kind":"audit","marketplace":"ebay","shop":"a"}"#, "marketplace is not 1688 or taobao"),
-            (r#"{"kind":"audit","marketplace":"1688","shop":"a#b"}"#, "shop is not a shop's name"),
-            (r#"{"kind":"tmc","marketplace":"1688","shop":"a"}"#, "only taobao has messages to pull"),
-            (
-                r#"{"kind":"backfill","marketplace":"1688","shop":"a","from":"2026-09-01T00:00:00Z"}"#,
-                "from and to go together",
-            ),
-            (
-                r#"{"kind":"backfill","marketplace":"1688","shop":"a","from":"2026-09-01","to":"2026-09-02"}"#,
-                "from or to is not a time in RFC 3339",
-            ),
-        ] {
-            assert_eq!(job(text).unwrap_err().to_string(), reason);
-        }
-        let backwards = backfill.replace("2026-09-02T", "2026-08-02T");
-        assert_eq!(job(&backwards).unwrap_err().to_string(), "from is not before to");
-        let incremental = backfill.replace("backfill", "incremental");
-        assert_eq!(job(&incremental).unwrap_err().to_string(), "from and to are for a backfill or an audit");
-    }
 }

@@ -1,27 +1,27 @@
 //! What a sweep did, in numbers.
 
-/// Counts of one sweep.
+/// Counts of one sweep, of whatever is swept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
+pub struct Tally {
     /// Calls for pages of lists, or of messages.
-    pub(crate) list_calls: usize,
+    pub list_calls: usize,
     /// Calls for details; where the marketplace has none for many, as many more were made.
-    pub(crate) detail_calls: usize,
+    pub detail_calls: usize,
     /// Rows or messages that were read.
-    pub(crate) listed: usize,
-    /// Events that were queued.
-    pub(crate) changed: usize,
+    pub listed: usize,
+    /// Events that were queued, or products that were looked at.
+    pub changed: usize,
     /// What could not be read, and is in quarantine.
-    pub(crate) malformed: usize,
+    pub malformed: usize,
     /// Statuses in words that we do not know.
-    pub(crate) unrecognised: usize,
+    pub unrecognised: usize,
     /// Messages that belong to none of our shops.
-    pub(crate) foreign: usize,
+    pub foreign: usize,
 }
 
 impl Tally {
     /// A count as logs and states have it.
-    pub(crate) fn number(count: usize) -> u64 {
+    pub fn number(count: usize) -> u64 {
         u64::try_from(count).unwrap_or(u64::MAX)
     }
 }

@@ -1,13 +1,13 @@
 //! The bucket of details: answers of marketplaces that are too large for an item, each under a key of its own content.
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::Builder;
 use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_types::SdkConfig;
 use domain::{StoredKey, TradeKey};
 
-use super::error::classify;
+use super::super::error::classify;
+use super::settings;
 use crate::error::{Cause, Certainty, PortError};
 use crate::gzip::UNPACKED_BYTES_MAX;
 use crate::ports::{RawDetails, raw_detail_key};
@@ -23,10 +23,9 @@ pub struct S3RawDetails {
 }
 
 impl S3RawDetails {
-    /// The bucket of that name. An emulator has one host for all buckets.
+    /// The bucket of that name.
     pub fn new(config: &SdkConfig, bucket: String) -> Self {
-        let settings = Builder::from(config).force_path_style(config.endpoint_url().is_some()).build();
-        Self { client: Client::from_conf(settings), bucket }
+        Self { client: Client::from_conf(settings(config).build()), bucket }
     }
 }
 

@@ -10,7 +10,7 @@ use adapters::ports::{SweepKey, Sweeps};
 use domain::sweep::{NotYours, SweepState, Window};
 use domain::{LeaseToken, UnixMillis};
 
-use crate::stop::Stop;
+use super::stop::Stop;
 
 /// How long a lease stands still before another run takes it over, in milliseconds. A page with its details takes a
 /// few seconds; whoever needs longer without a beat is gone, or loses a little work.
@@ -22,7 +22,8 @@ const ROUNDS_MAX: usize = 5;
 
 /// A lease that this run has, with the state as it stands.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub struct Held<'a, S> {
+    sweeps: &'a S,
     key: SweepKey,
     token: LeaseToken,
     state: SweepState,
@@ -30,12 +31,12 @@ pub(crate) struct Held {
 }
 
 /// Takes the lease. `None` when another run is at work.
-pub(crate) async fn claim(
+pub(super) async fn claim<'a, S: Sweeps>(
     key: &SweepKey,
     token: LeaseToken,
-    sweeps: &impl Sweeps,
+    sweeps: &'a S,
     clock: &impl Clock,
-) -> Result<Option<Held>, Stop> {
+) -> Result<Option<Held<'a, S>>, Stop> {
     let mut state = sweeps.read(key).await?;
     if state.lease.is_some() {
         clock.sleep(LEASE_MS).await;
@@ -45,9 +46,9 @@ pub(crate) async fn claim(
         }
         state = later;
     }
-    let mut held = Held { key: key.clone(), token, state, beaten_at: clock.now() };
+    let mut held = Held { sweeps, key: key.clone(), token, state, beaten_at: clock.now() };
     let found = held.state.lease.clone();
-    let claimed = held.replace(sweeps, |state, token| {
+    let claimed = held.replace(|state, token| {
         let is_free = state.lease.is_none() || state.lease == found;
         if is_free { Ok(state.claimed(token)) } else { Err(NotYours) }
     });
@@ -58,20 +59,20 @@ pub(crate) async fn claim(
     }
 }
 
-impl Held {
-    pub(crate) const fn state(&self) -> &SweepState {
+impl<S: Sweeps> Held<'_, S> {
+    /// The state as it stands.
+    pub const fn state(&self) -> &SweepState {
         &self.state
     }
 
     /// Replaces the state by what a change makes of it, however often it must be tried.
-    pub(crate) async fn replace(
+    pub(super) async fn replace(
         &mut self,
-        sweeps: &impl Sweeps,
         change: impl Fn(&SweepState, &LeaseToken) -> Result<SweepState, NotYours>,
     ) -> Result<(), Stop> {
         for _ in 0..ROUNDS_MAX {
             let next = change(&self.state, &self.token)?;
-            match sweeps.replace(&self.key, &next).await {
+            match self.sweeps.replace(&self.key, &next).await {
                 Ok(None) => {
                     self.state = next;
                     return Ok(());
@@ -88,37 +89,36 @@ impl Held {
     }
 
     /// Sets the goal, unless it is set and not reached.
-    pub(crate) async fn aim(&mut self, sweeps: &impl Sweeps, goal: Window) -> Result<(), Stop> {
+    pub(super) async fn aim(&mut self, goal: Window) -> Result<(), Stop> {
         if self.state.aimed(goal) == self.state {
             return Ok(());
         }
-        self.replace(sweeps, |state, token| state.beaten(token).map(|_| state.aimed(goal))).await
+        self.replace(|state, token| state.beaten(token).map(|_| state.aimed(goal))).await
     }
 
-    /// Says that everything before `end` was read and queued.
-    pub(crate) async fn advance(
+    /// Says that everything before `end` was read and is durable.
+    pub async fn advance(
         &mut self,
-        sweeps: &impl Sweeps,
         now: UnixMillis,
         end: UnixMillis,
         (listed, changed): (u64, u64),
     ) -> Result<(), Stop> {
         self.beaten_at = now;
-        self.replace(sweeps, |state, token| state.advanced(token, end, listed, changed)).await
+        self.replace(|state, token| state.advanced(token, end, listed, changed)).await
     }
 
     /// Says that the run is alive, when it did not for a while.
-    pub(crate) async fn beat(&mut self, sweeps: &impl Sweeps, now: UnixMillis) -> Result<(), Stop> {
+    pub async fn beat(&mut self, now: UnixMillis) -> Result<(), Stop> {
         if now.ms_since(self.beaten_at) < BEAT_MS {
             return Ok(());
         }
         self.beaten_at = now;
-        self.replace(sweeps, SweepState::beaten).await
+        self.replace(SweepState::beaten).await
     }
 
     /// Gives the lease back. Whether that worked matters little: a lease that nobody beats is taken over.
-    pub(crate) async fn release(mut self, sweeps: &impl Sweeps) -> SweepState {
-        self.replace(sweeps, SweepState::released).await.ok();
+    pub(super) async fn release(mut self) -> SweepState {
+        self.replace(SweepState::released).await.ok();
         self.state
     }
 }

@@ -1,0 +1,258 @@
+//! The bucket of pictures: whole files and thumbnails, each put once under a key that follows from the original's
+//! bytes, with the checksum of what is sent, so that S3 refuses what arrived otherwise.
+
+use std::path::Path;
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{Builder, StalledStreamProtectionConfig};
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::operation::head_object::HeadObjectError;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_smithy_types::base64;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+use domain::{ImageDigest, ImageObject};
+use sha2::{Digest, Sha256};
+
+use super::super::error::classify;
+use super::settings;
+use crate::error::{Cause, Certainty, PortError};
+use crate::ports::{ImageBucket, ObjectBody, Stored};
+
+const HAS: &str = "image_bucket.has";
+const PUT: &str = "image_bucket.put";
+const LIST: &str = "image_bucket.list";
+
+/// One try of putting an object: 32 MiB at 2 MiB/s, with time for S3 to answer. A link that is slower than that is as
+/// good as none.
+const PUT_ATTEMPT_MS_MAX: u64 = 20_000;
+/// Putting an object with all its tries: two whole ones and a short one.
+const PUT_CALL_MS_MAX: u64 = 45_000;
+/// How long nothing at all may be taken or given before a try is lost, so that one that hangs does not wait for its end.
+const STALL_MS_MAX: u64 = 5_000;
+/// Bytes of a file that are read at once. The HTTP client holds some of these before the socket takes them.
+const READ_BYTES: usize = 64 * 1_024;
+
+/// For whoever serves the bucket to a browser: what is under a key never changes. Source: RFC 8246.
+const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
+/// S3's word for an object that is there already. Source: S3 user guide, "How to prevent object overwrites with
+/// conditional writes".
+const PRECONDITION_FAILED: &str = "PreconditionFailed";
+
+/// The bucket of pictures.
+#[derive(Debug, Clone)]
+pub struct S3Images {
+    client: Client,
+    bucket: String,
+}
+
+impl S3Images {
+    /// The bucket of that name.
+    pub fn new(config: &SdkConfig, bucket: String) -> Self {
+        let stalls = StalledStreamProtectionConfig::enabled().grace_period(Duration::from_millis(STALL_MS_MAX));
+        Self { client: Client::from_conf(settings(config).stalled_stream_protection(stalls.build()).build()), bucket }
+    }
+}
+
+/// A body that was not what it was said to be. Nothing was sent.
+const fn rejected() -> PortError {
+    PortError::new(PUT, Cause::Rejected, Certainty::Determinate)
+}
+
+/// A file as a body that is read while it is sent, and again from its start for another try.
+async fn file_body(file: &Path, bytes: u64) -> Result<ByteStream, PortError> {
+    let body = ByteStream::read_from().path(file).buffer_size(READ_BYTES).build().await;
+    let body = body.map_err(|error| PortError { source: Some(Box::new(error)), ..rejected() })?;
+    if body.size_hint() == (bytes, Some(bytes)) { Ok(body) } else { Err(rejected()) }
+}
+
+/// A SHA-256 as S3 takes it.
+fn checksum(digest: &ImageDigest) -> Result<String, PortError> {
+    let bytes = hex::decode(digest.as_str()).map_err(|error| PortError { source: Some(Box::new(error)), ..rejected() });
+    bytes.map(base64::encode)
+}
+
+/// The limits of a call that sends a picture, in place of those of all other calls.
+fn put_limits() -> Builder {
+    let limits = TimeoutConfig::builder()
+        .operation_attempt_timeout(Duration::from_millis(PUT_ATTEMPT_MS_MAX))
+        .operation_timeout(Duration::from_millis(PUT_CALL_MS_MAX));
+    Builder::new().timeout_config(limits.build())
+}
+
+impl ImageBucket for S3Images {
+    async fn has(&self, object: &ImageObject) -> Result<bool, PortError> {
+        // Whoever may not list the bucket is answered 403 instead of 404, which is an error here.
+        match self.client.head_object().bucket(&self.bucket).key(object.key()).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => Ok(false),
+            Err(error) => Err(classify(HAS, error)),
+        }
+    }
+
+    async fn put(&self, object: &ImageObject, body: ObjectBody<'_>) -> Result<Stored, PortError> {
+        let (body, checksum) = match body {
+            ObjectBody::File(file, bytes, digest) => (file_body(file, bytes).await?, checksum(digest)?),
+            ObjectBody::Bytes(bytes) => {
+                (ByteStream::from(bytes.to_vec()), base64::encode(Sha256::digest(bytes).as_slice()))
+            }
+        };
+        let call = self
+            .client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(object.key())
+            .if_none_match("*")
+            .content_type(object.media_type())
+            .cache_control(CACHE_CONTROL)
+            // A checksum that is given goes as a header. One that the SDK reckons goes behind a body of chunks.
+            .checksum_sha256(checksum)
+            .body(body);
+        match call.customize().config_override(put_limits()).send().await {
+            Ok(_) => Ok(Stored::Now),
+            Err(error) if error.code() == Some(PRECONDITION_FAILED) => Ok(Stored::Before),
+            Err(error) => Err(classify(PUT, error)),
+        }
+    }
+
+    async fn list(&self, after: Option<&ImageObject>) -> Result<Vec<ImageObject>, PortError> {
+        let mut after = after.map(ImageObject::key);
+        loop {
+            let call = self.client.list_objects_v2().bucket(&self.bucket).set_start_after(after);
+            let page = call.send().await.map_err(|error| classify(LIST, error))?;
+            let keys: Vec<&str> = page.contents().iter().filter_map(|object| object.key()).collect();
+            let objects: Vec<ImageObject> = keys.iter().filter_map(|key| ImageObject::from_key(key)).collect();
+            // A page may hold nothing of ours.
+            if !objects.is_empty() || page.is_truncated() != Some(true) {
+                return Ok(objects);
+            }
+            after = Some(keys.last().map(ToString::to_string).ok_or(PortError::unreadable(LIST))?);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use domain::Format;
+
+    use super::super::super::stub::{Answer, Script};
+    use super::*;
+    use crate::error::Disposition;
+
+    fn digest(bytes: &[u8]) -> ImageDigest {
+        ImageDigest::new(hex::encode(Sha256::digest(bytes))).unwrap()
+    }
+
+    fn bucket(script: &Script) -> S3Images {
+        S3Images::new(&script.config(), "pictures".to_owned())
+    }
+
+    fn thumbnail() -> ImageObject {
+        ImageObject::Thumbnail(digest(b"p"), 200)
+    }
+
+    fn refused(status: u16, code: &str) -> Answer {
+        Answer::Text(status, format!("<Error><Code>{code}</Code><Message>m</Message></Error>"))
+    }
+
+    fn done() -> Answer {
+        Answer::Text(200, String::new())
+    }
+
+    fn page(keys: &[&str], is_truncated: bool) -> Answer {
+        let contents: String = keys.iter().map(|key| format!("<Contents><Key>{key}</Key></Contents>")).collect();
+        let result = format!("<IsTruncated>{is_truncated}</IsTruncated>{contents}");
+        Answer::Text(200, format!("<ListBucketResult>{result}</ListBucketResult>"))
+    }
+
+    #[tokio::test]
+    async fn a_file_is_one_put_if_absent_in_one_piece_with_its_checksum_and_no_signed_body() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"picture").unwrap();
+        let digest = digest(b"picture");
+        let original = ImageObject::Original(digest.clone(), Format::Png);
+        let script = Script::new([done()]);
+        let stored = bucket(&script).put(&original, ObjectBody::File(file.path(), 7, &digest)).await.unwrap();
+        assert_eq!(stored, Stored::Now);
+        let heads = script.heads();
+        assert_eq!(heads.len(), 1);
+        assert_eq!(heads[0].line, format!("PUT /pictures/{}?x-id=PutObject", original.key()));
+        for (name, value) in [
+            ("if-none-match", "*"),
+            ("content-length", "7"),
+            ("content-type", "image/png"),
+            ("cache-control", "public, max-age=31536000, immutable"),
+            // `printf picture | openssl dgst -sha256 -binary | base64`
+            ("x-amz-checksum-sha256", "LOonTQvtw57Eq2up5Z7IiePtb7VqHPCIpk2bODN43Jc="),
+            ("x-amz-content-sha256", "UNSIGNED-PAYLOAD"),
+        ] {
+            assert_eq!(heads[0].headers.get(name).map(String::as_str), Some(value), "{name}");
+        }
+        for name in ["content-encoding", "transfer-encoding", "x-amz-trailer", "x-amz-decoded-content-length"] {
+            assert_eq!(heads[0].headers.get(name), None, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_not_as_long_as_was_said_or_is_not_there_is_never_sent() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"picture").unwrap();
+        let digest = digest(b"picture");
+        let original = ImageObject::Original(digest.clone(), Format::Png);
+        let script = Script::default();
+        let nowhere = Path::new("/nowhere/at/all");
+        for (path, bytes) in [(file.path(), 6), (file.path(), 8), (nowhere, 7)] {
+            let error = bucket(&script).put(&original, ObjectBody::File(path, bytes, &digest)).await.unwrap_err();
+            assert_eq!(error.disposition(), Disposition::Reject, "{path:?} {bytes}");
+        }
+        assert!(script.heads().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_s3_says_to_a_put_decides_what_becomes_of_it() {
+        for (answer, outcome) in [
+            (done(), Ok(Stored::Now)),
+            (refused(412, "PreconditionFailed"), Ok(Stored::Before)),
+            (refused(409, "ConditionalRequestConflict"), Err(Disposition::Reconcile)),
+            (refused(503, "SlowDown"), Err(Disposition::Reconcile)),
+            (refused(400, "RequestTimeout"), Err(Disposition::Reconcile)),
+            (refused(400, "BadDigest"), Err(Disposition::Reject)),
+            (refused(403, "AccessDenied"), Err(Disposition::Reject)),
+            (Answer::Text(500, "<html>".to_owned()), Err(Disposition::Reconcile)),
+            (Answer::Lost, Err(Disposition::Reconcile)),
+        ] {
+            let script = Script::new([answer.clone()]);
+            let put = bucket(&script).put(&thumbnail(), ObjectBody::Bytes(b"t")).await;
+            assert_eq!(put.map_err(|error| error.disposition()), outcome, "{answer:?}");
+            assert_eq!(script.heads().len(), 1, "{answer:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_404_says_that_an_object_is_not_there() {
+        for (status, outcome) in
+            [(200, Ok(true)), (404, Ok(false)), (403, Err(Disposition::Reconcile)), (503, Err(Disposition::Reconcile))]
+        {
+            let script = Script::new([Answer::Text(status, String::new())]);
+            let has = bucket(&script).has(&thumbnail()).await;
+            assert_eq!(has.map_err(|error| error.disposition()), outcome, "{status}");
+            assert_eq!(script.heads()[0].line, format!("HEAD /pictures/{}", thumbnail().key()));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_list_goes_on_over_pages_of_strangers() {
+        let key = thumbnail().key();
+        let script = Script::new([page(&["a", "b"], true), page(&["originals/x", &key], true), page(&["z"], false)]);
+        assert_eq!(bucket(&script).list(None).await.unwrap(), [thumbnail()]);
+        assert_eq!(bucket(&script).list(Some(&thumbnail())).await.unwrap(), []);
+        let heads = script.heads();
+        let encoded = key.replace('/', "%2F");
+        let starts = ["".to_owned(), "&start-after=b".to_owned(), format!("&start-after={encoded}")];
+        let lines: Vec<String> = heads.into_iter().map(|head| head.line).collect();
+        assert_eq!(lines, starts.map(|start| format!("GET /pictures/?list-type=2{start}")));
+    }
+}

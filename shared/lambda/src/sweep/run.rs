@@ -1,0 +1,63 @@
+//! One run: which shops are meant, and each of them swept side by side under one cap.
+
+use std::sync::Arc;
+
+use adapters::clock::Clock;
+use adapters::error::PortError;
+use adapters::ports::{SecretsSource, Sweeps};
+use adapters::secrets::{KEPT_MS_MAX, SecretCache};
+use domain::sweep::Limits;
+use futures::stream::{self, StreamExt};
+use protocols::marketplace::Account;
+
+use super::request::{Answer, Outcome, Request, Swept, Whose};
+use super::shop::{self, Work};
+use super::time::RunTime;
+use crate::deadline::Deadline;
+use crate::log::{Log, WideEvent, field};
+
+/// What bounds a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Shops side by side.
+    pub shops_at_once: usize,
+    /// Windows, slices and pages.
+    pub limits: Limits,
+}
+
+/// Sweeps the shops that are meant; `begin` makes the work of one, with all accounts at its marketplace. One shop's
+/// failure is in its own entry and stops no other. An error when the secrets cannot be read: then no shop is known.
+pub async fn run<W: Work>(
+    request: &Request,
+    whose: &Whose,
+    (deadline, settings): (Deadline, Settings),
+    begin: impl Fn(Account, Arc<[Account]>) -> W,
+    (sweeps, source, cache): (&impl Sweeps, &impl SecretsSource, &SecretCache),
+    (clock, log): (&impl Clock, &impl Log),
+) -> Result<Answer, PortError> {
+    let secrets = cache.read(source, clock.now(), KEPT_MS_MAX).await?;
+    let all: Arc<[Account]> = secrets.accounts(whose.marketplace).into();
+    let is_meant = |account: &&Account| whose.shop.as_ref().is_none_or(|shop| *shop == account.shop);
+    let meant: Vec<Account> = all.iter().filter(is_meant).cloned().collect();
+    if meant.is_empty() && whose.shop.is_some() {
+        return Ok(refused(request, &"the secrets document has no such shop with a token", log));
+    }
+    let swept = stream::iter(meant)
+        .map(|account| shop::sweep(begin(account, Arc::clone(&all)), sweeps, RunTime { deadline, clock }))
+        .buffer_unordered(settings.shops_at_once);
+    let ended: Vec<(Swept, WideEvent)> = swept.collect().await;
+    let mut answer = Answer { sweeps: Vec::with_capacity(ended.len()) };
+    for (swept, event) in ended {
+        log.write(event);
+        answer.sweeps.push(Swept { kind: request.kind().to_owned(), ..swept });
+    }
+    answer.sweeps.sort_by(|one, other| one.shop.cmp(&other.shop));
+    Ok(answer)
+}
+
+/// The answer to a request that cannot be done as it is.
+pub fn refused(request: &Request, reason: &impl ToString, log: &impl Log) -> Answer {
+    let event = WideEvent::new("sweep.finished", Outcome::Refused.as_str());
+    log.write(event.with(field::REASON, reason.to_string()));
+    Answer { sweeps: vec![Swept::refused(request, reason)] }
+}
