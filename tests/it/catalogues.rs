@@ -230,8 +230,12 @@ fn the_pictures_of_a_description_are_those_that_a_browser_would_show() {
     let read = told(&with(&json!({"description": html})));
     let at = |path: &str| Ok(format!("https://cbu01.alicdn.com/img/{path}"));
     // The last tag is cut off, and so no tag.
-    let expected =
-        [("detail-1", at("1.jpg?a=1&b=2")), ("detail-2", at("2.jpg")), ("detail-3", at("3.jpg")), ("detail-5", at("5.jpg"))];
+    let expected = [
+        ("detail-1", at("1.jpg?a=1&b=2")),
+        ("detail-2", at("2.jpg")),
+        ("detail-3", at("3.jpg")),
+        ("detail-5", at("5.jpg")),
+    ];
     assert_eq!(pictures(&read), expected.map(|(position, url)| (position.to_owned(), url)));
     assert_eq!(read.elsewhere, 1);
     assert_eq!(pictures(&told(&with(&json!({"description": "https://itemcdn.tmall.com/1688offer/x"})))), []);
@@ -248,7 +252,10 @@ fn variants_have_the_picture_of_their_own_or_of_an_attribute_and_each_a_place() 
     let at = |name: &str| Ok(format!("https://cbu01.alicdn.com/img/{name}.jpg"));
     let nameless = || Err("malformed: a variant has no id".to_owned());
     let expected = [
-        ("sku-1", at("a")), ("sku-2", at("c")), ("sku-eb81c61de14f4adb405ffcc2c8a4a3fb", at("e")), ("", nameless()),
+        ("sku-1", at("a")),
+        ("sku-2", at("c")),
+        ("sku-eb81c61de14f4adb405ffcc2c8a4a3fb", at("e")),
+        ("", nameless()),
         ("", nameless()),
     ];
     assert_eq!(pictures(&read), expected.map(|(position, url)| (position.to_owned(), url)));
@@ -272,9 +279,15 @@ fn the_same_picture_twice_stays_at_both_places_and_what_is_beyond_the_limit_is_c
 fn a_product_that_was_taken_away_has_no_pictures_whatever_it_names() {
     let images = json!({"images": ["img/a.jpg"]});
     for (status, standing) in [
-        ("published", Standing::OnSale), ("approved", Standing::OnSale), ("auditing", Standing::OnSale),
-        ("member expired", Standing::Withdrawn), ("auto expired", Standing::Withdrawn), ("expired", Standing::Withdrawn),
-        ("member deleted", Standing::Withdrawn), ("deleted", Standing::Withdrawn), ("a word of tomorrow", Standing::Unrecognised),
+        ("published", Standing::OnSale),
+        ("approved", Standing::OnSale),
+        ("auditing", Standing::OnSale),
+        ("member expired", Standing::Withdrawn),
+        ("auto expired", Standing::Withdrawn),
+        ("expired", Standing::Withdrawn),
+        ("member deleted", Standing::Withdrawn),
+        ("deleted", Standing::Withdrawn),
+        ("a word of tomorrow", Standing::Unrecognised),
     ] {
         let read = told(&with(&json!({"status": status, "image": images.clone()})));
         assert_eq!((read.standing, read.pictures.is_empty()), (standing, standing == Standing::Withdrawn), "{status}");
@@ -297,7 +310,11 @@ fn a_refusal_is_one_and_is_never_taken_for_a_product_that_is_gone() {
         (include_str!("../fixtures/1688/error_auth_401.json"), FlowControl::Reauthorise, "401"),
         (r#"{"success":false,"errMsg":"没有该商品的查询权限"}"#, FlowControl::GiveUp, "unsuccessful"),
         (r#"{"result":{"success":false,"code":"500"}}"#, FlowControl::GiveUp, "500"),
-        (r#"{"error_code":"gw.ParamMissing","error_message":"参数 商品 不存在"}"#, FlowControl::GiveUp, "gw.ParamMissing"),
+        (
+            r#"{"error_code":"gw.ParamMissing","error_message":"参数 商品 不存在"}"#,
+            FlowControl::GiveUp,
+            "gw.ParamMissing",
+        ),
     ] {
         match products::read_detail(text, &id(1)) {
             Err(NotRead::Refused(refused)) => assert_eq!((refused.flow, refused.code.as_str()), (flow, code), "{text}"),
@@ -305,13 +322,17 @@ fn a_refusal_is_one_and_is_never_taken_for_a_product_that_is_gone() {
         }
         assert!(products::read_list(text).is_err(), "{text}");
     }
-    for text in ["", "<html>SECRET</html>", "[]", "null", r#"{"SECRET":1}"#, r#"{"productInfo":null}"#, r#"{"result":{}}"#] {
+    for text in
+        ["", "<html>SECRET</html>", "[]", "null", r#"{"SECRET":1}"#, r#"{"productInfo":null}"#, r#"{"result":{}}"#]
+    {
         for read in [products::read_detail(text, &id(1)).err(), products::read_list(text).err()] {
             assert!(matches!(&read, Some(NotRead::Unreadable(why)) if !why.contains("SECRET")), "{text}: {read:?}");
         }
     }
     // A product that cannot be read is set aside, not lost.
-    for product in [json!({"status": "published"}), json!({"productID": 5.5e11}), json!([1]), json!({"productID": 1, "image": 7})] {
+    for product in
+        [json!({"status": "published"}), json!({"productID": 5.5e11}), json!([1]), json!({"productID": 1, "image": 7})]
+    {
         let text = json!({"productInfo": product}).to_string();
         assert!(products::read_detail(&text, &id(1)).unwrap().is_err(), "{text}");
     }
@@ -345,18 +366,24 @@ fn a_row_s_digest_changes_with_its_pictures_and_not_with_its_stock_or_the_offset
     ] {
         assert_ne!(row(other.clone()).digest, plain.digest, "{other}");
     }
-    let bad = json!({"result": {"pageResult": {"totalRecords": 2, "resultList": [{"productID": "x"}, {"productID": 5}]}}});
+    let bad =
+        json!({"result": {"pageResult": {"totalRecords": 2, "resultList": [{"productID": "x"}, {"productID": 5}]}}});
     let page = products::read_list(&bad.to_string()).unwrap().belonging_to(&account()).unwrap().into_inner();
     assert_eq!((page.rows.len(), page.malformed.len()), (1, 1));
-    assert!(products::read_list(r#"{"result":{"pageResult":{"resultList":[]}}}"#).is_err(), "a list must say how long it is");
+    assert!(
+        products::read_list(r#"{"result":{"pageResult":{"resultList":[]}}}"#).is_err(),
+        "a list must say how long it is"
+    );
     assert!(products::read_list(r#"{"result":{"success":false}}"#).is_err());
 }
 
 #[test]
 fn whatever_a_marketplace_answers_is_read_or_refused_and_every_picture_has_an_address_of_http() {
     let mut dice = Dice::seeded(seed("answers of products"));
-    let html = with(&json!({"description": "<p><img src=\"img/1.jpg?a=1&amp;b\"><img src='//a.b/c.jpg_60x60.jpg'>", "image":
-        {"images": ["img/2.80x80.jpg", "http://cbu01.alicdn.com/3.jpg"]}, "skuInfos": [{"skuId": 1, "skuImageUrl": "/4.jpg"}]}));
+    let html = with(
+        &json!({"description": "<p><img src=\"img/1.jpg?a=1&amp;b\"><img src='//a.b/c.jpg_60x60.jpg'>", "image":
+        {"images": ["img/2.80x80.jpg", "http://cbu01.alicdn.com/3.jpg"]}, "skuInfos": [{"skuId": 1, "skuImageUrl": "/4.jpg"}]}),
+    );
     let seeds: Vec<Vec<u8>> = [DETAIL, SEARCHED, &html].map(|text| text.as_bytes().to_vec()).to_vec();
     let (mut read, mut pictures) = (0, 0);
     for _ in 0..rounds(4_000, 200_000) {
@@ -388,7 +415,7 @@ fn push(ids: &Value) -> String {
 }
 
 fn signed(message: &str) -> Request {
-    request("POST", "/webhooks/1688/demo", &[], &pushes::signed_form(&secret(APP_SECRET), message))
+    request("POST", "/webhooks/1688/demo", &[], pushes::signed_form(&secret(APP_SECRET), message))
 }
 
 #[tokio::test]
@@ -414,8 +441,14 @@ async fn a_push_of_products_is_queued_and_waits_for_a_sweep() {
     let waiting = shop.products.all();
     assert_eq!(waiting.len(), 3);
     assert!(waiting.values().all(|known| known.is_pending && known.changed_at == Some(UnixMillis::new(NOW).unwrap())));
-    let outcomes: Vec<String> =
-        shop.log.all().iter().rev().take(5).map(|line| line.get("outcome").unwrap().as_str().unwrap().to_owned()).collect();
+    let outcomes: Vec<String> = shop
+        .log
+        .all()
+        .iter()
+        .rev()
+        .take(5)
+        .map(|line| line.get("outcome").unwrap().as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(outcomes.iter().filter(|outcome| *outcome == "duplicate").count(), 2);
 }
 
