@@ -165,8 +165,7 @@ async fn a_reading_whose_writes_the_deadline_cut_off_comes_again_whole() {
         trades,
         &shop.products,
         &shop.quarantine,
-        &clock,
-        &shop.log,
+        (&clock, &shop.log),
     );
     let failed = answer.await.unwrap().batch_item_failures;
     assert_eq!(failed.iter().map(|failure| failure.item_identifier.as_str()).collect::<Vec<_>>(), ["m0"]);
@@ -220,8 +219,7 @@ async fn at_the_deadline_the_untouched_records_are_handed_back() {
         &trades,
         &shop.products,
         &shop.quarantine,
-        &clock,
-        &shop.log,
+        (&clock, &shop.log),
     );
     let failed: Vec<String> =
         answer.await.unwrap().batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
@@ -245,8 +243,7 @@ async fn a_write_that_does_not_answer_is_left_at_the_deadline_and_its_record_han
         &trades,
         &shop.products,
         &shop.quarantine,
-        &shop.clock,
-        &shop.log,
+        (&shop.clock, &shop.log),
     );
     let failed: Vec<String> =
         answer.await.unwrap().batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
@@ -268,8 +265,7 @@ async fn a_record_without_an_id_fails_the_invocation_before_anything_is_written(
             &shop.trades,
             &shop.products,
             &shop.quarantine,
-            &shop.clock,
-            &shop.log,
+            (&shop.clock, &shop.log),
         );
         assert!(answer.await.is_err());
     }

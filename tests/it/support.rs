@@ -140,8 +140,7 @@ impl Shop {
             &trades,
             &products,
             &quarantine,
-            &self.clock,
-            &self.log,
+            (&self.clock, &self.log),
         );
         let answer = self.plan.run(invocation).await?.unwrap();
         Some(answer.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect())

@@ -28,8 +28,7 @@ pub async fn handle(
     trades: &(impl TradeStore + TradeDetails + Sync),
     products: &(impl Products + Sync),
     quarantine: &(impl Quarantine + Sync),
-    clock: &(impl Clock + Sync),
-    log: &impl Log,
+    (clock, log): (&(impl Clock + Sync), &impl Log),
 ) -> Result<SqsBatchResponse, NoMessageId> {
     let records = batch::records(event)?;
     let read: Vec<_> = records.iter().map(|record| cloudevents::read(&record.body)).collect();

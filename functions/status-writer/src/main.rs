@@ -24,7 +24,7 @@ async fn main() -> anyhow::Result<()> {
     let (quarantine, log) = (&quarantine, &log);
     let serve = service_fn(|event: LambdaEvent<SqsEvent>| async move {
         let deadline = Deadline::from_lambda(event.context.deadline);
-        handle(event.payload, deadline, orders, trades, products, quarantine, &SystemClock, log)
+        handle(event.payload, deadline, orders, trades, products, quarantine, (&SystemClock, log))
             .await
             .map_err(lambda_runtime::Error::from)
     });

@@ -77,7 +77,11 @@ pub async fn products(store: &impl Products, run: &str) -> Verdict {
     let (a, b, c) = (product(&shop, "a")?, product(&shop, "b")?, product(&shop, "c")?);
     let waiting = async |products_max| store.pending(Marketplace::Alibaba1688, &shop, products_max).await;
     expect("none waits of a shop that is not known", waiting(9).await?, Vec::new())?;
-    expect("a product that is not known was not swept", store.listings(&[a.clone()]).await?, BTreeMap::new())?;
+    expect(
+        "a product that is not known was not swept",
+        store.listings(std::slice::from_ref(&a)).await?,
+        BTreeMap::new(),
+    )?;
     for (product, millis, promise, outcome) in [
         (&a, 20, "a new report is applied", Applied),
         (&a, 20, "again it is a duplicate", Duplicate),
