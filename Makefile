@@ -3,8 +3,10 @@
 #
 # Settings, from the environment: SAMPAN_PORT (4566), SAMPAN_SECRETS (infra/local/secrets.json),
 # SAMPAN_RATES_URL (the examples in infra/local/rates.xml), SAMPAN_1688_URL and SAMPAN_TAOBAO_URL
-# (simulated marketplaces, part of the stack), SAMPAN_SCHEDULES (on), SAMPAN_PARAMETERS (NAME=VALUE,… of
-# infra/template.yaml), SAMPAN_LOCAL_DIR (.local).
+# (simulated marketplaces, part of the stack), SAMPAN_IMAGE_HOSTS (more image hosts, with commas, than
+# alicdn.com and the simulated one), SAMPAN_IMAGE_BYTES_PER_SECOND (52428800, over the whole stack),
+# SAMPAN_IMAGE_CONCURRENCY (10, of each of two instances), SAMPAN_SCHEDULES (on), SAMPAN_PARAMETERS
+# (NAME=VALUE,… of infra/template.yaml), SAMPAN_LOCAL_DIR (.local).
 
 SHELL := /bin/sh
 PYTHON ?= python3

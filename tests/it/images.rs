@@ -358,6 +358,7 @@ async fn a_second_run_over_http_is_conditional_requests_without_a_byte_of_a_pict
     assert!(second.plan.calls().iter().all(|verb| !verb.starts_with("image_bucket.")));
     // Of what changed, those bytes alone.
     web.host.forget();
+    second.clock.advance_ms(1);
     let changed = web.host.change_some(10);
     assert!(second.drain(&web.source, &requests).await.is_empty());
     let asked = web.host.totals().asked;

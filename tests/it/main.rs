@@ -17,6 +17,7 @@ mod mutations;
 mod support;
 
 mod batches;
+mod catalogues;
 mod creation;
 mod faults;
 mod gateways;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use adapters::aws::SqsQuarantine;
-use adapters::aws::dynamodb::{DynamoLedger, DynamoOrders, DynamoTrades};
+use adapters::aws::dynamodb::{DynamoLedger, DynamoOrders, DynamoProducts, DynamoTrades};
 use adapters::certificates::CertificateCache;
 use adapters::clock::SystemClock;
 use adapters::ports::read_order;
@@ -116,6 +116,7 @@ pub async fn batch(stage: Arc<Stage>) -> anyhow::Result<()> {
     let stack = &stage.session.stack;
     let orders = DynamoOrders::new(&config, stack.table("orders")?.to_owned());
     let trades = DynamoTrades::new(&config, stack.table("trades")?.to_owned());
+    let products = DynamoProducts::new(&config, stack.table("images")?.to_owned());
     let quarantine = SqsQuarantine::new(&config, stack.queue("quarantine")?.to_owned());
     let (order, other) = (format!("costs-{}", stage.run), format!("costs-other-{}", stage.run));
     let event = ten_records(&order, &other, fresh_trade());
@@ -123,7 +124,16 @@ pub async fn batch(stage: Arc<Stage>) -> anyhow::Result<()> {
     let mut counted = Vec::new();
     for event in [event.clone(), event] {
         let log = MemoryLog::default();
-        let answer = status_writer::handler::handle(event, deadline, &orders, &trades, &quarantine, &SystemClock, &log);
+        let answer = status_writer::handler::handle(
+            event,
+            deadline,
+            &orders,
+            &trades,
+            &products,
+            &quarantine,
+            &SystemClock,
+            &log,
+        );
         ensure!(answer.await?.batch_item_failures.is_empty(), "a record failed");
         counted.push(counter.calls());
     }

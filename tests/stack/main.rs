@@ -13,6 +13,7 @@
 )]
 
 mod costs;
+mod images;
 mod journey;
 mod load;
 mod money;
@@ -114,9 +115,22 @@ fn trials(context: Context) -> Vec<Trial> {
         ),
         trial(context, "sweeps::a_refund_at_the_marketplace_is_an_after_sale_of_the_trade", sweeps::refund),
         trial(context, "sweeps::an_answer_of_another_account_is_refused_and_nothing_is_written", sweeps::foreign),
+        trial(
+            context,
+            "images::a_catalogue_s_pictures_are_in_the_bucket_exactly_as_their_host_has_them",
+            images::catalogue,
+        ),
+        trial(context, "images::a_second_run_is_one_conditional_request_a_picture_and_no_put", images::second_run),
+        trial(
+            context,
+            "images::a_redirect_to_an_address_of_this_machine_is_refused_without_a_connection",
+            images::inward,
+        ),
+        trial(context, "images::a_picture_that_the_bucket_lost_is_found_and_brought_back", images::lost),
         trial(context, "money::ten_thousand_callbacks_come_to_the_gateways_truth", money::ten_thousand_callbacks),
         trial(context, "costs::every_status_item_of_the_run_is_at_most_one_write_unit", costs::item_sizes),
         trial(context, "settings::up_again_applies_new_settings_and_keeps_data", settings::up_again),
+        trial(context, "settings::other_image_hosts_and_another_cap_hold_after_up_again", settings::images),
         trial(context, "privacy::no_body_secret_name_phone_or_address_is_in_any_log", privacy::canaries),
     ]
 }

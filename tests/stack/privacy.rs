@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use adapters::ports::ImageQueue;
 use anyhow::ensure;
 use domain::{Currency, Gateway, Money, MovementKind, PaymentEvent, TransactionId};
 use reqwest::Method;
 use sampan::http::Request;
 use sampan::local;
 use serde_json::json;
+use simulators::images::{Body, Conduct, Format, Resource};
 
+use crate::images;
 use crate::stage::{Stage, fresh_trade, nonce, now, root};
 
 /// A person, as deliveries carry them.
@@ -46,10 +49,18 @@ pub async fn canaries(stage: Arc<Stage>) -> anyhow::Result<()> {
     let queue = stage.session.stack.queue("events")?;
     stage.session.sqs().send_message().queue_url(queue).message_body(person.to_string()).send().await?;
     stage.queue_is_empty().await?;
+    ask_for_pictures_of_people(&stage, &person).await?;
 
     let logs = local::logs(&stage.directory, &stage.session.stack).await?;
     let lines = logs.lines().count();
-    for event in ["webhook.received", "record.processed", "request.answered", "callback.received"] {
+    for event in [
+        "webhook.received",
+        "record.processed",
+        "request.answered",
+        "callback.received",
+        "sweep.finished",
+        "image.synced",
+    ] {
         ensure!(logs.contains(event), "no {event} in the logs: they were not read");
     }
     let secrets = secrets_of(&std::fs::read_to_string(root().join("infra/local/secrets.json"))?)?;
@@ -59,6 +70,27 @@ pub async fn canaries(stage: Arc<Stage>) -> anyhow::Result<()> {
     }
     println!("{lines} log lines hold no canary");
     Ok(())
+}
+
+/// Pictures whose addresses and whose bytes name people, at our host and elsewhere, and what is no request at all.
+async fn ask_for_pictures_of_people(stage: &Stage, person: &serde_json::Value) -> anyhow::Result<()> {
+    let page = Body::of(format!("<html>{person}</html>").into_bytes());
+    let named = Conduct::Header("x-person".to_owned(), PEOPLE[1].to_owned());
+    stage.images.publish("/canary.jpg", Resource::of("image/jpeg", page).behaving([named]));
+    let query = format!("?phone={}&email={}&card={CARD}", PEOPLE[1], PEOPLE[3]);
+    let away = Conduct::redirect(302, &format!("http://{CARD}.example/{query}"));
+    stage.images.publish("/canary-away.jpg", Resource::picture(Format::Png, 1, (9, 9)).behaving([away]));
+    let urls = [
+        stage.images.url_of(&format!("/canary.jpg{query}")),
+        stage.images.url_of(&format!("/canary-away.jpg{query}")),
+        format!("https://elsewhere.example/{query}"),
+    ];
+    for (product, url) in (30..).zip(urls) {
+        stage.session.image_queue()?.send(&[images::request(images::image(stage, product)?, url)?]).await?;
+    }
+    let queue = stage.session.stack.queue("images")?;
+    stage.session.sqs().send_message().queue_url(queue).message_body(person.to_string()).send().await?;
+    stage.is_empty("images").await
 }
 
 /// A callback of every gateway, with a person and a card number in it: as it is, and forged.

@@ -18,6 +18,7 @@ use sampan::samples;
 use sampan::stack::Session;
 use serde_json::{Value, json};
 use simulators::gateway::{self, Keys, Person};
+use simulators::images::{self, Host, Wild};
 use simulators::marketplace;
 use simulators::web::{Page, Server};
 
@@ -38,6 +39,8 @@ pub const MISTAKEN_SHOP: &str = "mistaken";
 pub struct Stage {
     /// The simulated marketplaces, with the keys that the stack's secrets know.
     pub marketplaces: marketplace::server::Server,
+    /// The simulated host of their products' pictures, which the stack may ask.
+    pub images: Host,
     /// The simulated gateways, with the keys that the stack's secrets know.
     pub gateways: Keys,
     /// The simulated ECB.
@@ -62,13 +65,17 @@ impl Stage {
         let run = now().get().to_string();
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("stack-{run}"));
         let rates = Server::start().await?;
-        let marketplaces = marketplace::server::Server::start(marketplaces()).await?;
+        // Larger than the larger thumbnail, so that both are made smaller.
+        let wild = Some(Wild { size: (1_000, 750), bytes: (0, 0), ..Wild::small() });
+        let images = Host::start(images::Options { wild, ..images::Options::default() }).await?;
+        let marketplaces = marketplace::server::Server::start(marketplaces(&images)).await?;
         write_secrets(&directory)?;
-        let running = local::up(&options(&directory, &rates, &marketplaces)).await?;
+        let running = local::up(&options(&directory, &rates, &marketplaces, &images)).await?;
         let session = Session::local(running.stack.clone())?;
         let (api, secrets) = (session.api()?, session.secrets().await?);
         let stage = Self {
             marketplaces,
+            images,
             gateways: Keys::local(),
             rates,
             session,
@@ -84,7 +91,7 @@ impl Stage {
 
     /// The options that it was set with.
     pub fn options(&self) -> Options {
-        options(&self.directory, &self.rates, &self.marketplaces)
+        options(&self.directory, &self.rates, &self.marketplaces, &self.images)
     }
 
     /// Publishes the example rates, as of today.
@@ -162,13 +169,18 @@ impl Stage {
 
     /// Waits until no event waits or is being written.
     pub async fn queue_is_empty(&self) -> anyhow::Result<()> {
+        self.is_empty("events").await
+    }
+
+    /// Waits until a queue holds nothing, and nothing of it is at work.
+    pub async fn is_empty(&self, queue: &str) -> anyhow::Result<()> {
         for _ in 0..WAIT_MS_MAX / LOOK_MS {
-            if self.messages("events").await? == 0 {
+            if self.messages(queue).await? == 0 {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(LOOK_MS)).await;
         }
-        anyhow::bail!("the events queue never emptied")
+        anyhow::bail!("the queue of {queue} never emptied")
     }
 
     /// How many messages a queue holds, those that are handed out included.
@@ -184,12 +196,14 @@ impl Stage {
     }
 }
 
-/// The options of a stack in that directory, with its rates from the simulated ECB and its marketplaces simulated.
-fn options(directory: &Path, rates: &Server, marketplaces: &marketplace::server::Server) -> Options {
+/// The options of a stack in that directory, with its rates from the simulated ECB, its marketplaces simulated, and the
+/// host of their pictures.
+fn options(directory: &Path, rates: &Server, marketplaces: &marketplace::server::Server, images: &Host) -> Options {
     Options {
         rates_url: Some(format!("{}{RATES_PATH}", rates.url)),
         ali1688_url: Some(marketplaces.url.clone()),
         taobao_url: Some(marketplaces.url.clone()),
+        image_hosts: Some(images.address.to_string()),
         secrets: secrets_file(directory),
         ..Options::isolated(&root(), directory.to_owned())
     }
@@ -212,9 +226,10 @@ fn write_secrets(directory: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Two shops: orders of the last month, of which nobody pushed.
-fn marketplaces() -> marketplace::server::Options {
+/// Two shops: orders of the last month, of which nobody pushed; and products, whose pictures are at this host.
+fn marketplaces(images: &Host) -> marketplace::server::Options {
     let mut options = marketplace::server::Options::demo(0);
+    options.picture_host.clone_from(&images.url);
     for shop in &mut options.shops {
         shop.orders = match shop.marketplace {
             Marketplace::Taobao => ORDERS[0],

@@ -4,7 +4,8 @@
 //! - A file is judged by its content. What is refused has a reason, and nothing panics: decoders are other people's code
 //!   over hostile bytes, so a panic of theirs is caught and counts as damage.
 //! - Nothing is allocated by a header's word before that word is held against `PIXELS_MAX` and `SIDE_PX_MAX`. A picture
-//!   costs at most `DECODE_BYTES_PER_PIXEL_MAX` for each pixel and `DECODE_BYTES_MAX` besides; `tests/memory.rs` counts.
+//!   costs at most `DECODE_BYTES_PER_PIXEL_MAX` for each pixel and `DECODE_BYTES_BESIDES_MAX` besides, which
+//!   `tests/memory.rs` counts. So one picture is decoded at a time.
 //! - A thumbnail holds pixels in sRGB and nothing else: no place, no camera, no profile. It is never larger than its
 //!   picture.
 //!
@@ -40,18 +41,25 @@ use orientation::Orientation;
 use raster::Raster;
 
 /// The most pixels that are decoded, width by height. Above what marketplaces take and phones make by default, and with
-/// `DECODE_BYTES_PER_PIXEL_MAX` it decides the memory of the function.
+/// `DECODE_BYTES_PER_PIXEL_MAX` it decides the memory of the function: the costliest picture of so many takes 420 MB.
 pub const PIXELS_MAX: u64 = 40_000_000;
 /// The longest side, in pixels: JPEG and GIF know no longer one. A PNG could be a line of 40 million pixels, for which a
 /// resizer computes as many weights.
 pub const SIDE_PX_MAX: u32 = 65_535;
-/// What decoding holds for each pixel of a picture at most, the resizing included. The worst case is a progressive JPEG of
-/// four components without subsampling: two bytes for each coefficient of each.
-pub const DECODE_BYTES_PER_PIXEL_MAX: u64 = 9;
-/// What decoding holds besides: buffers, tables, profiles, and the two thumbnails.
-pub const DECODE_BYTES_MAX: u64 = 48 * 1_024 * 1_024;
+/// What decoding holds for each pixel of a picture at most, in bytes, the resizing included. An animated WebP costs most,
+/// 12; then a lossy WebP with alpha, 10.5, and a progressive JPEG of inks, 10; a baseline JPEG costs 1.5.
+pub const DECODE_BYTES_PER_PIXEL_MAX: u64 = 12;
+/// What decoding holds besides, in bytes: buffers, what a file holds in metadata, and the thumbnails.
+pub const DECODE_BYTES_BESIDES_MAX: u64 = 64 * 1_024 * 1_024;
 /// The largest thumbnail that can be asked for, in pixels of its longest side. Twice what a shop front shows.
 pub const THUMBNAIL_PX_MAX: u32 = 1_600;
+
+/// What decoding a picture of this size holds at most, in bytes.
+#[must_use]
+pub fn decode_bytes_max(width: u32, height: u32) -> u64 {
+    let pixels = u64::from(width).saturating_mul(u64::from(height));
+    pixels.saturating_mul(DECODE_BYTES_PER_PIXEL_MAX).saturating_add(DECODE_BYTES_BESIDES_MAX)
+}
 
 /// A file that was looked through. Its size is the stored one: a picture that is to be turned is shown with width and
 /// height exchanged.
@@ -66,7 +74,7 @@ pub struct Picture {
 }
 
 /// Looks a file through from its first byte to its last, without decoding pixels: format, size, that it is whole, that
-/// nothing in it is made to expand, and that no other file follows. Holds some 100 KiB.
+/// nothing in it is made to expand, and that no other file follows. Holds less than 256 KiB.
 ///
 /// # Errors
 /// The first reason against it.
@@ -134,4 +142,17 @@ fn checked_size(width: u32, height: u32) -> Result<(u32, u32), Refused> {
 /// one of them is a panic, which must cost one picture and not the batch. What it leaves half done is dropped with it.
 fn contained<T>(work: impl FnOnce() -> Result<T, Refused>) -> Result<T, Refused> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Refused::Damaged("a decoder gave it up")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Refused, contained};
+
+    #[test]
+    fn a_panic_of_a_decoder_is_damage_of_the_picture() {
+        let refused = contained::<()>(|| panic!("index out of bounds")).unwrap_err();
+        assert_eq!(refused.word(), "damaged");
+        assert_eq!(contained(|| Ok(1)).unwrap(), 1);
+        assert_eq!(contained::<()>(|| Err(Refused::Truncated)).unwrap_err().word(), "truncated");
+    }
 }

@@ -6,7 +6,8 @@
     clippy::as_conversions,
     clippy::float_arithmetic,
     clippy::print_stdout,
-    missing_docs
+    missing_docs,
+    unreachable_pub
 )]
 
 mod made;

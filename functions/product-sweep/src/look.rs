@@ -1,7 +1,8 @@
 //! Products looked at: their details, a request for each of their pictures, a mark on each that is gone.
 //!
 //! Invariant: a product is kept as swept only after its requests are durable, its marks are kept, and what of it could
-//! not be read is in quarantine with its reason. Nothing of an answer that belongs to another account goes anywhere.
+//! not be read is in quarantine with its reason. What is asked for is kept before it is: so a picture that is dropped
+//! while it is still on its way is marked as well. Nothing of an answer that belongs to another account goes anywhere.
 
 use std::collections::BTreeSet;
 
@@ -166,7 +167,8 @@ fn unnamed(url: &str) -> Malformed {
     Malformed { reason: "malformed: a picture without a position".to_owned(), body: url.to_owned() }
 }
 
-/// Makes durable what follows, in this order: the requests, the marks, and last that the products were swept.
+/// Makes durable what follows, in this order: what is asked for, the requests, the marks, and last that the products were
+/// swept.
 async fn settle(
     looked: Vec<Looked>,
     seen_at: UnixMillis,
@@ -175,20 +177,25 @@ async fn settle(
     (counts, tally): (&mut Counts, &mut Tally),
 ) -> Result<(), Stop> {
     let gone = stream::iter(looked.iter().filter(|looked| !looked.is_unread)).map(|looked| async move {
+        let mut gone = products.asked(&looked.product, &looked.has).await?;
         let known = manifest.of_product(&looked.product).await?;
-        let is_gone = |position: &Position| !looked.has.contains(position);
-        let gone = known.into_iter().filter(|(position, entry)| is_gone(position) && !entry.is_removed());
-        let image = |(position, _)| ImageKey { product: looked.product.clone(), position };
-        Ok::<_, PortError>(gone.map(image).collect::<Vec<ImageKey>>())
+        gone.extend(known.keys().cloned());
+        let gone = gone.into_iter().filter(|position| !looked.has.contains(position));
+        let mark = |position: Position| {
+            let is_news = known.get(&position).is_none_or(|entry| !entry.is_removed());
+            (ImageKey { product: looked.product.clone(), position }, is_news)
+        };
+        Ok::<_, PortError>(gone.map(mark).collect::<Vec<(ImageKey, bool)>>())
     });
-    let gone: Vec<Vec<ImageKey>> = gone.buffered(WRITES_AT_ONCE_MAX).try_collect().await?;
+    let gone: Vec<Vec<(ImageKey, bool)>> = gone.buffered(WRITES_AT_ONCE_MAX).try_collect().await?;
     let requests: Vec<ImageRequest> = looked.iter().flat_map(|looked| looked.requests.iter().cloned()).collect();
     queue.send(&requests).await?;
     counts.requested += requests.len();
-    let gone: Vec<ImageKey> = gone.into_iter().flatten().collect();
-    let marks = stream::iter(&gone).map(|image| manifest.remove(image, seen_at));
+    // What is marked already is marked again: since then it may have been asked for, and be on its way.
+    let gone: Vec<(ImageKey, bool)> = gone.into_iter().flatten().collect();
+    let marks = stream::iter(&gone).map(|(image, _)| manifest.remove(image, seen_at));
     marks.buffered(WRITES_AT_ONCE_MAX).try_collect::<Vec<_>>().await?;
-    counts.removed += gone.len();
+    counts.removed += gone.iter().filter(|(_, is_news)| *is_news).count();
     let swept = stream::iter(&looked).map(|looked| products.swept(&looked.product, &looked.swept));
     swept.buffered(WRITES_AT_ONCE_MAX).try_collect::<Vec<()>>().await?;
     tally.changed += looked.iter().filter(|looked| !looked.is_unread).count();

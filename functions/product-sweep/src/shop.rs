@@ -217,6 +217,10 @@ impl<C: Catalogue, P: Products, M: Manifest, I: ImageQueue, Q: Quarantine> Work 
         }
     }
 
+    fn requested(&self) -> Option<u64> {
+        Some(Tally::number(self.counts.requested))
+    }
+
     fn describe(&self, event: WideEvent) -> WideEvent {
         event
             .with(field::IMAGES_REQUESTED, self.counts.requested)

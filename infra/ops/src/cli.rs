@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::stack::{Choice, Session};
 use crate::table::step;
-use crate::{backfill, demo, ledger, local, orders, queues, send, simulate, sweep, trades, watermark};
+use crate::{backfill, demo, images, ledger, local, orders, queues, send, simulate, sweep, trades, watermark};
 
 /// The exit code of a command that a signal ended: 128 and the number of SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -45,13 +45,16 @@ enum Command {
     Backfill(backfill::Arguments),
     /// Compare a day's orders at a marketplace with ours, and queue what differs
     Audit(sweep::AuditArguments),
+    /// Pictures of products
+    #[command(subcommand)]
+    Images(images::ImagesCommand),
     /// How far sweeps are
     #[command(subcommand)]
     Watermark(watermark::WatermarkCommand),
     /// Messages that could not become facts
     #[command(subcommand)]
     Quarantine(queues::QuarantineCommand),
-    /// Put events of the dead-letter queue back on the events queue
+    /// Put messages of the dead-letter queues back on their queues
     Redrive(queues::RedriveArguments),
     /// What is not ours, played on this machine
     #[command(subcommand)]
@@ -112,6 +115,7 @@ impl Cli {
             Command::Sweep(arguments) => sweep::run(&Session::open(&choice).await?, arguments).await,
             Command::Backfill(arguments) => backfill::run(&Session::open(&choice).await?, arguments).await,
             Command::Audit(arguments) => sweep::audit(&Session::open(&choice).await?, arguments).await,
+            Command::Images(command) => images::run(&Session::open(&choice).await?, command).await,
             Command::Watermark(command) => watermark::run(&Session::open(&choice).await?, command).await,
             Command::Simulate(command) => simulate::run(command).await,
         }
@@ -125,15 +129,15 @@ impl LocalCommand {
             Self::Up { options, demo, arguments } => {
                 let running = local::up(&local::Options { directory, ..*options }).await?;
                 if demo {
-                    let simulated = local::simulated_url(&choice.local_dir)?;
-                    demo::run(&Session::local(running.stack.clone())?, simulated.as_deref(), arguments).await?;
+                    let simulated = local::simulated_urls(&choice.local_dir)?;
+                    demo::run(&Session::local(running.stack.clone())?, simulated, arguments).await?;
                 }
                 running.keep();
                 Ok(())
             }
             Self::Demo(arguments) => {
-                let simulated = local::simulated_url(&directory)?;
-                demo::run(&Session::open_local(choice)?, simulated.as_deref(), arguments).await
+                let simulated = local::simulated_urls(&directory)?;
+                demo::run(&Session::open_local(choice)?, simulated, arguments).await
             }
             Self::Down => {
                 let stopped = local::down(&directory).await?;

@@ -11,6 +11,7 @@ mod days;
 pub mod delivery;
 pub mod demo;
 pub mod http;
+pub mod images;
 pub mod ledger;
 pub mod local;
 pub mod logs;

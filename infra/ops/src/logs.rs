@@ -1,6 +1,10 @@
 //! What the functions logged, read from CloudWatch Logs.
 
+use std::collections::HashMap;
+
 use anyhow::Context;
+use aws_sdk_cloudwatchlogs::Client;
+use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
 use domain::UnixMillis;
 use serde::Deserialize;
 
@@ -22,26 +26,91 @@ pub struct LogLine {
     pub message_id: Option<String>,
 }
 
+/// How late a line may come: CloudWatch takes lines in after seconds, and those of several instances in any order.
+const LATE_MS: i64 = 60_000;
+
 /// All lines of a function since a moment.
 pub async fn lines(session: &Session, folder: &str, since: UnixMillis) -> anyhow::Result<Vec<String>> {
-    let client = aws_sdk_cloudwatchlogs::Client::new(&session.config);
-    let function = session.stack.function(folder)?;
-    let mut pages = client
-        .filter_log_events()
-        .log_group_name(format!("/aws/lambda/{function}"))
-        .start_time(since.get())
-        .into_paginator()
-        .send();
-    let mut lines = Vec::new();
+    let events = events(&Client::new(&session.config), session.stack.function(folder)?, since.get()).await?;
+    Ok(events.into_iter().filter_map(|event| event.message).collect())
+}
+
+async fn events(client: &Client, function: &str, since_ms: i64) -> anyhow::Result<Vec<FilteredLogEvent>> {
+    let group = format!("/aws/lambda/{function}");
+    let mut pages = client.filter_log_events().log_group_name(group).start_time(since_ms).into_paginator().send();
+    let mut events = Vec::new();
     while let Some(page) = pages.next().await {
         let page = page.with_context(|| format!("cannot read the log of {function}"))?;
-        lines.extend(page.events.unwrap_or_default().into_iter().filter_map(|event| event.message));
+        events.extend(page.events.unwrap_or_default());
     }
-    Ok(lines)
+    Ok(events)
+}
+
+/// The lines of a function from a moment on, as they come: each once, however often is asked.
+#[derive(Debug)]
+pub struct Follower {
+    client: Client,
+    function: String,
+    from_ms: i64,
+    /// The lines since `from_ms` that were given, and when they were written.
+    given: HashMap<String, i64>,
+}
+
+impl Follower {
+    /// Those of this function.
+    pub fn new(session: &Session, folder: &str, since: UnixMillis) -> anyhow::Result<Self> {
+        let (client, function) = (Client::new(&session.config), session.stack.function(folder)?.to_owned());
+        Ok(Self { client, function, from_ms: since.get(), given: HashMap::new() })
+    }
+
+    /// What came since the last time.
+    pub async fn more(&mut self) -> anyhow::Result<Vec<String>> {
+        let events = events(&self.client, &self.function, self.from_ms).await?;
+        Ok(self.new_of(events))
+    }
+
+    fn new_of(&mut self, events: Vec<FilteredLogEvent>) -> Vec<String> {
+        let mut lines = Vec::new();
+        for event in events {
+            let (at, line) = (event.timestamp.unwrap_or_default(), event.message.unwrap_or_default());
+            let id = event.event_id.unwrap_or_else(|| format!("{at} {line}"));
+            if self.given.insert(id, at).is_none() {
+                lines.push(line);
+            }
+        }
+        let latest = self.given.values().copied().max().unwrap_or_default();
+        self.from_ms = self.from_ms.max(latest.saturating_sub(LATE_MS));
+        self.given.retain(|_, at| *at >= self.from_ms);
+        lines
+    }
 }
 
 /// The structured lines of a function since a moment; other lines are left out.
 pub async fn structured(session: &Session, folder: &str, since: UnixMillis) -> anyhow::Result<Vec<LogLine>> {
     let lines = lines(session, folder, since).await?;
     Ok(lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(id: &str, at: i64) -> FilteredLogEvent {
+        FilteredLogEvent::builder().event_id(id).timestamp(at).message(format!("line {id}")).build()
+    }
+
+    #[test]
+    fn a_line_is_given_once_also_when_it_comes_late() {
+        let config = aws_sdk_cloudwatchlogs::Config::builder()
+            .behavior_version(aws_sdk_cloudwatchlogs::config::BehaviorVersion::latest())
+            .build();
+        let client = Client::from_conf(config);
+        let mut follower = Follower { client, function: "f".to_owned(), from_ms: 0, given: HashMap::new() };
+        let (start, later) = (1_000_000, 1_000_000 + LATE_MS + 5);
+        assert_eq!(follower.new_of(vec![event("a", start)]), ["line a"]);
+        assert_eq!(follower.new_of(vec![event("a", start), event("b", later)]), ["line b"]);
+        assert_eq!(follower.from_ms, start + 5);
+        assert_eq!(follower.new_of(vec![event("c", later - 10), event("b", later)]), ["line c"]);
+        assert_eq!(follower.new_of(vec![event("c", later - 10), event("b", later)]), Vec::<String>::new());
+    }
 }

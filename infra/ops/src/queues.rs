@@ -1,7 +1,7 @@
 //! `sampan quarantine` and `sampan redrive`: looking at queues of messages that wait for a person, and
 //! putting them back.
 //!
-//! Invariant (law 1): a message leaves the queue that it is kept in only after the events queue has it.
+//! Invariant (law 1): a message leaves the queue that it is kept in only after the queue of its work has it.
 //! A failure between the two leaves it in both, which changes nothing: facts are written once.
 //!
 //! A queue does not hand out what somebody else holds, such as a list that was interrupted. Every answer
@@ -14,9 +14,11 @@ use adapters::clock::{Clock, SystemClock};
 use anyhow::{Context, anyhow};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::Table;
 use futures::{StreamExt, TryStreamExt};
+use protocols::images::IMAGE_REQUESTED;
+use serde::Deserialize;
 
 use crate::stack::Session;
 use crate::table::{bar, step, table};
@@ -33,8 +35,51 @@ const EMPTY_RECEIVES_MIN: u32 = 2;
 const LIST_MESSAGES_MAX: usize = 1_000;
 /// What to do about messages that somebody else holds, for [`HELD_SECONDS`] if it was a command of ours.
 const AGAIN: &str = "run the command again in a minute";
-/// Messages in flight to the events queue at once.
+/// Messages in flight to the queue of their work at once.
 const MOVES_AT_ONCE_MAX: usize = 10;
+
+/// A queue of work. Each has a dead-letter queue of its own; the quarantine is both's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Queue {
+    /// What outsiders reported, on its way to status-writer
+    Events,
+    /// Pictures that are to be fetched, on their way to image-sync
+    Images,
+}
+
+impl Queue {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Events, Self::Images];
+
+    /// Its name in the facts of a stack.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Images => "images",
+        }
+    }
+
+    /// The name of its dead-letter queue.
+    pub(crate) const fn dead_letters(self) -> &'static str {
+        match self {
+            Self::Events => "events_dlq",
+            Self::Images => "images_dlq",
+        }
+    }
+
+    /// Whose work a message is. What nobody can read is status-writer's, which puts it back into quarantine.
+    fn of(message: &str) -> Self {
+        #[derive(Deserialize)]
+        struct Head {
+            #[serde(rename = "type")]
+            kind: String,
+        }
+        // Another version of the same message is the same function's to judge.
+        let (of_images, _) = IMAGE_REQUESTED.rsplit_once('.').unwrap_or_default();
+        let head = serde_json::from_str::<Head>(message);
+        if head.is_ok_and(|head| head.kind.starts_with(of_images)) { Self::Images } else { Self::Events }
+    }
+}
 
 /// What to do with the quarantine.
 #[derive(Debug, Subcommand)]
@@ -45,7 +90,7 @@ pub enum QuarantineCommand {
         #[arg(long)]
         body: bool,
     },
-    /// Put messages back on the events queue, then delete them here
+    /// Put messages back on the queue of their work, then delete them here
     Replay(ReplayArguments),
 }
 
@@ -64,7 +109,10 @@ pub struct ReplayArguments {
 /// How much to put back.
 #[derive(Debug, Args)]
 pub struct RedriveArguments {
-    /// Events at most [default: all that can be taken at the start]
+    /// Whose dead letters [default: both queues']
+    #[arg(long, value_name = "QUEUE")]
+    queue: Option<Queue>,
+    /// Messages of a queue at most [default: all that can be taken at the start]
     #[arg(long)]
     limit: Option<usize>,
 }
@@ -79,7 +127,8 @@ pub(crate) struct Kept {
     /// Why it is here.
     pub(crate) reason: String,
     age_seconds: i64,
-    body: String,
+    /// The message. It may hold what people must not read.
+    pub(crate) body: String,
 }
 
 /// Lists or replays the quarantine.
@@ -100,14 +149,18 @@ pub async fn quarantine(session: &Session, command: QuarantineCommand) -> anyhow
         }
         QuarantineCommand::Replay(ReplayArguments { id: Some(id), .. }) => replay_one(session, &id).await,
         QuarantineCommand::Replay(ReplayArguments { id: None, .. }) => {
-            move_all(session, "quarantine", None, "Replaying").await
+            move_all(session, "quarantine", Queue::of, None, "Replaying").await
         }
     }
 }
 
-/// Puts events of the dead-letter queue back.
+/// Puts messages of the dead-letter queues back.
 pub async fn redrive(session: &Session, arguments: RedriveArguments) -> anyhow::Result<()> {
-    move_all(session, "events_dlq", arguments.limit, "Redriving").await
+    let RedriveArguments { queue: wanted, limit } = arguments;
+    for queue in Queue::ALL.into_iter().filter(|queue| wanted.is_none_or(|wanted| wanted == *queue)) {
+        move_all(session, queue.dead_letters(), |_| queue, limit, "Redriving").await?;
+    }
+    Ok(())
 }
 
 /// What the quarantine hands out, up to [`LIST_MESSAGES_MAX`]. Everything is handed back at once.
@@ -145,10 +198,11 @@ async fn look(session: &Session) -> anyhow::Result<(Vec<Kept>, Option<String>)> 
 
 /// Kept messages as a table; never their bodies.
 pub(crate) fn kept_table(kept: &[Kept]) -> Table {
-    let mut rows = table(["id", "id on the events queue", "reason", "age", "bytes"]);
+    let mut rows = table(["id", "queue", "id there", "reason", "age", "bytes"]);
     for kept in kept {
-        let age = format!("{} s", kept.age_seconds);
-        rows.add_row([kept.id.clone(), kept.first_id.clone(), kept.reason.clone(), age, kept.body.len().to_string()]);
+        let (queue, age) = (Queue::of(&kept.body).as_str().to_owned(), format!("{} s", kept.age_seconds));
+        let bytes = kept.body.len().to_string();
+        rows.add_row([kept.id.clone(), queue, kept.first_id.clone(), kept.reason.clone(), age, bytes]);
     }
     rows
 }
@@ -192,54 +246,67 @@ async fn release(client: &Client, queue: &str, messages: impl Iterator<Item = &M
     }
 }
 
-/// Sends a message to the events queue, and only then deletes it where it was kept.
-async fn move_one(client: &Client, from: &str, events: &str, message: &Message) -> anyhow::Result<()> {
+/// Sends a message to the queue of its work, and only then deletes it where it was kept.
+async fn move_one(
+    (session, client): (&Session, &Client),
+    from: &str,
+    to: impl Fn(&str) -> Queue,
+    message: &Message,
+) -> anyhow::Result<Queue> {
     let body = message.body().context("the message has no body")?;
-    client.send_message().queue_url(events).message_body(body).send().await.context("cannot send to events")?;
+    let queue = to(body);
+    let name = queue.as_str();
+    let send = client.send_message().queue_url(session.stack.queue(name)?).message_body(body);
+    send.send().await.with_context(|| format!("cannot send to {name}"))?;
     let delete = client.delete_message().queue_url(from);
     let deleted = delete.set_receipt_handle(message.receipt_handle().map(str::to_owned)).send().await;
-    deleted.map(drop).context("it is on the events queue, and cannot be deleted where it was kept")
+    deleted.with_context(|| format!("it is on the {name} queue, and cannot be deleted where it was kept"))?;
+    Ok(queue)
 }
 
-async fn replay_one(session: &Session, id: &str) -> anyhow::Result<()> {
+/// Puts the message with this id back.
+pub(crate) async fn replay_one(session: &Session, id: &str) -> anyhow::Result<()> {
     let (client, queue) = (session.sqs(), session.stack.queue("quarantine")?);
-    let events = session.stack.queue("events")?;
     let (mut held, missing) = hold(&client, queue).await?;
     let moved = match (held.remove(id), missing) {
-        (Some(message), _) => move_one(&client, queue, events, &message).await,
+        (Some(message), _) => move_one((session, &client), queue, Queue::of, &message).await,
         (None, None) => Err(anyhow!("the quarantine has no message {id}")),
         (None, Some(missing)) => Err(anyhow!("no message {id} among those that were seen; {missing}")),
     };
     release(&client, queue, held.values()).await;
-    moved?;
-    step("Replaying", "1 message is on the events queue again");
+    step("Replaying", &format!("1 message is on the {} queue again", moved?.as_str()));
     Ok(())
 }
 
 /// Moves what a queue can hand out at the start, or less, and says what is left. The bound keeps events that fail
 /// again from going round.
-async fn move_all(session: &Session, from: &str, limit: Option<usize>, name: &'static str) -> anyhow::Result<()> {
-    let (client, queue, events) = (session.sqs(), session.stack.queue(from)?, session.stack.queue("events")?);
+async fn move_all(
+    session: &Session,
+    from: &str,
+    to: impl Fn(&str) -> Queue + Copy,
+    limit: Option<usize>,
+    name: &'static str,
+) -> anyhow::Result<()> {
+    let (client, queue) = (session.sqs(), session.stack.queue(from)?);
     let start = depth(&client, queue).await?;
     let bound = limit.unwrap_or(usize::MAX).min(start.visible);
     let bar = bar(name, bound);
-    let mut moved = 0;
-    let mut empty_receives = 0;
+    let (mut moved, mut empty_receives) = (0, 0);
     while moved < bound && empty_receives < EMPTY_RECEIVES_MIN {
         let mut messages = receive(&client, queue).await?;
         empty_receives = if messages.is_empty() { empty_receives + 1 } else { 0 };
         let surplus = messages.split_off(messages.len().min(bound - moved));
         release(&client, queue, surplus.iter()).await;
         moved += futures::stream::iter(&messages)
-            .map(|message| move_one(&client, queue, events, message))
+            .map(|message| move_one((session, &client), queue, to, message))
             .buffer_unordered(MOVES_AT_ONCE_MAX)
-            .inspect_ok(|()| bar.inc(1))
-            .try_fold(0, |moved, ()| async move { Ok(moved + 1) })
+            .inspect_ok(|_| bar.inc(1))
+            .try_fold(0, |moved, _| async move { Ok(moved + 1) })
             .await
             .with_context(|| format!("after {} messages; {AGAIN}", bar.position()))?;
     }
     bar.finish_and_clear();
-    step(name, &format!("{moved} of {} messages are on the events queue again", start.total()));
+    step(name, &format!("{moved} of {} messages of {from} are on their queue again", start.total()));
     if let Some(rest) = left(start, moved, depth(&client, queue).await?) {
         step(name, &rest);
     }
@@ -248,12 +315,12 @@ async fn move_all(session: &Session, from: &str, limit: Option<usize>, name: &'s
 
 /// About how many messages a queue has. On AWS the counts may be a minute old.
 /// Source: SQS GetQueueAttributes, ApproximateNumberOfMessages and ApproximateNumberOfMessagesNotVisible.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Depth {
     /// Those that it can hand out.
-    visible: usize,
+    pub(crate) visible: usize,
     /// Those that somebody received and neither deleted nor handed back.
-    held: usize,
+    pub(crate) held: usize,
 }
 
 impl Depth {
@@ -307,6 +374,19 @@ mod tests {
 
     const fn depth(visible: usize, held: usize) -> Depth {
         Depth { visible, held }
+    }
+
+    #[test]
+    fn a_message_goes_back_to_the_queue_whose_work_it_is() {
+        for (message, queue) in [
+            (r#"{"specversion":"1.0","type":"sampan.image.requested.v1","data":{}}"#, Queue::Images),
+            (r#"{"specversion":"1.0","type":"sampan.image.requested.v2"}"#, Queue::Images),
+            (r#"{"specversion":"1.0","type":"sampan.trade.changed.v1"}"#, Queue::Events),
+            (r#"{"specversion":"1.0","type":"sampan.product.changed.v1"}"#, Queue::Events),
+            ("not an event", Queue::Events),
+        ] {
+            assert_eq!(Queue::of(message), queue, "{message}");
+        }
     }
 
     #[test]

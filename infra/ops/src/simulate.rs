@@ -10,6 +10,7 @@ use domain::{Marketplace, ShopId, TradeFacts, TradeId, TradeKey, UnixMillis};
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use simulators::images::{self, Host, Wild};
 use simulators::marketplace::PICTURE_HOST;
 use simulators::marketplace::server::{Options, Server, ShopOptions};
 
@@ -23,6 +24,35 @@ const READS_AT_ONCE_MAX: usize = 16;
 pub enum SimulateCommand {
     /// 1688 and Taobao, with a shop `demo` each, until interrupted
     Marketplace(Arguments),
+    /// A host of pictures, until interrupted
+    Images(ImagesArguments),
+}
+
+/// How the image host is.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Below /img/ it has a picture at every path, a JPEG unless the name ends in .png or .webp. Each has an ETag and a
+Last-Modified, and is the same again until it is changed.
+
+  SAMPAN_IMAGE_HOSTS=127.0.0.1:PORT make up               a local stack that may ask it
+
+For you, not for the stack:
+  GET  URL/simulator/state                                connections, requests, bytes, the most in a second
+  POST URL/simulator/change?percent=10                    a tenth of the pictures that were asked for are others now
+  POST URL/simulator/change?path=/img/1.jpg               this one is
+  POST URL/simulator/conduct?below=/img/1&name=503        how what is below a path is answered; a strange name tells all
+  POST URL/simulator/conduct                              as it should be
+  POST URL/simulator/forget                               counting begins anew")]
+pub struct ImagesArguments {
+    /// The port on 127.0.0.1; 0 takes a free one
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// Which pictures: the same seed makes the same ones
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Of a hundred requests, so many fail by chance, in a way that is over at the next one
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=100))]
+    faults_percent: u8,
 }
 
 /// How the marketplaces are.
@@ -79,11 +109,116 @@ impl Arguments {
 
 /// Plays until it is interrupted.
 pub async fn run(command: SimulateCommand) -> anyhow::Result<()> {
-    let SimulateCommand::Marketplace(arguments) = command;
-    let server = Server::start(arguments.options()).await;
-    let server = server.with_context(|| format!("cannot listen on port {}", arguments.port))?;
-    println!("1688 and Taobao are simulated at {}", server.url);
-    pending().await
+    match command {
+        SimulateCommand::Marketplace(arguments) => {
+            let server = Server::start(arguments.options()).await;
+            let server = server.with_context(|| format!("cannot listen on port {}", arguments.port))?;
+            println!("1688 and Taobao are simulated at {}", server.url);
+            pending().await
+        }
+        SimulateCommand::Images(ImagesArguments { port, seed, faults_percent }) => {
+            let wild = Some(Wild::small());
+            let host = Host::start(images::Options { port, seed, wild, faults_percent, ..images::Options::default() });
+            let host = host.await.with_context(|| format!("cannot listen on port {port}"))?;
+            println!("an image host is simulated at {}", host.url);
+            pending().await
+        }
+    }
+}
+
+/// What a simulated image host counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Counted {
+    /// Requests.
+    pub requests: u64,
+    /// Those that said what the client has.
+    pub conditional: u64,
+    /// Those that were answered with 304.
+    pub not_modified: u64,
+    /// Bytes of pictures that left.
+    pub body_bytes: u64,
+    /// The most bytes that left within any second.
+    pub worst_second_bytes: u64,
+}
+
+/// A simulated image host that runs somewhere.
+#[derive(Debug)]
+pub struct SimulatedImages {
+    client: reqwest::Client,
+    url: String,
+}
+
+#[derive(Deserialize)]
+struct Changed {
+    changes: u64,
+}
+
+impl SimulatedImages {
+    /// That at this URL.
+    pub fn new(url: String) -> anyhow::Result<Self> {
+        let client = reqwest::Client::builder().timeout(Duration::from_millis(REQUEST_MS_MAX)).build()?;
+        Ok(Self { client, url })
+    }
+
+    /// The path of a picture that is there; `None` when it is elsewhere.
+    pub fn path<'a>(&self, url: &'a str) -> Option<&'a str> {
+        let path = url.strip_prefix(&self.url).filter(|path| path.starts_with('/'))?;
+        Some(path.split_once('?').map_or(path, |(path, _)| path))
+    }
+
+    /// What it counted since it was last told to forget.
+    pub async fn counted(&self) -> anyhow::Result<Counted> {
+        answer_of(self.client.get(self.of("state")))
+            .await
+            .context("the simulated image host does not say what it counted")
+    }
+
+    /// Lets it count anew.
+    pub async fn forget(&self) -> anyhow::Result<()> {
+        let forgot = answer_of::<Counted>(self.client.post(self.of("forget")));
+        forgot.await.map(drop).context("the simulated image host does not forget")
+    }
+
+    /// Makes so many of a hundred pictures others. How many that were.
+    pub async fn change_some(&self, percent: u8) -> anyhow::Result<u64> {
+        self.change(&format!("percent={percent}")).await
+    }
+
+    /// Makes the picture at this path another.
+    pub async fn change_one(&self, path: &str) -> anyhow::Result<u64> {
+        self.change(&format!("path={path}")).await
+    }
+
+    async fn change(&self, what: &str) -> anyhow::Result<u64> {
+        let changed: Changed = answer_of(self.client.post(format!("{}?{what}", self.of("change")))).await?;
+        Ok(changed.changes)
+    }
+
+    /// From now on, answers what is below a path so.
+    pub async fn behave(&self, below: &str, name: &str) -> anyhow::Result<()> {
+        let said = format!("{}?below={below}&name={name}", self.of("conduct"));
+        answer_of::<serde_json::Value>(self.client.post(said)).await.map(drop)
+    }
+
+    /// From now on, answers everything as it should be.
+    pub async fn mend(&self) -> anyhow::Result<()> {
+        answer_of::<serde_json::Value>(self.client.post(self.of("conduct"))).await.map(drop)
+    }
+
+    fn of(&self, what: &str) -> String {
+        format!("{}/simulator/{what}", self.url)
+    }
+}
+
+/// What a simulator answers.
+async fn answer_of<T: DeserializeOwned>(call: reqwest::RequestBuilder) -> anyhow::Result<T> {
+    let answer = call.send().await?;
+    let status = answer.status();
+    let body = answer.bytes().await?;
+    if !status.is_success() {
+        bail!("it answers {status}");
+    }
+    Ok(serde_json::from_slice(&body)?)
 }
 
 /// Simulated marketplaces that run somewhere.
@@ -140,7 +275,7 @@ impl Simulated {
     /// Every order of a shop.
     pub async fn truth(&self, marketplace: Marketplace, shop: &ShopId) -> anyhow::Result<Vec<TrueTrade>> {
         let of = self.of("truth", marketplace, shop);
-        self.ask(self.client.get(of)).await.context("cannot read what the simulated marketplace has")
+        answer_of(self.client.get(of)).await.context("cannot read what the simulated marketplace has")
     }
 
     /// Lets so many changes happen, spread over the last minutes. How many there were.
@@ -151,22 +286,13 @@ impl Simulated {
         (changes, minutes): (u32, u32),
     ) -> anyhow::Result<u64> {
         let of = format!("{}&changes={changes}&minutes={minutes}", self.of("play", marketplace, shop));
-        let played: Played = self.ask(self.client.post(of)).await.context("the simulated marketplace plays nothing")?;
+        let played: Played =
+            answer_of(self.client.post(of)).await.context("the simulated marketplace plays nothing")?;
         Ok(played.changes)
     }
 
     fn of(&self, what: &str, marketplace: Marketplace, shop: &ShopId) -> String {
         format!("{}/simulator/{what}?marketplace={}&shop={shop}", self.url, marketplace.as_str())
-    }
-
-    async fn ask<T: DeserializeOwned>(&self, call: reqwest::RequestBuilder) -> anyhow::Result<T> {
-        let answer = call.send().await?;
-        let status = answer.status();
-        let body = answer.bytes().await?;
-        if !status.is_success() {
-            bail!("it answers {status}");
-        }
-        Ok(serde_json::from_slice(&body)?)
     }
 
     /// What a shop has there, beside what is kept of it here.
@@ -232,5 +358,32 @@ mod tests {
         let changes = simulated.play(marketplace, &shop, (1, 0)).await.unwrap();
         assert!(changes >= 1);
         assert!(simulated.play(marketplace, &ShopId::new("stranger").unwrap(), (1, 0)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_image_host_is_told_from_outside_what_to_do_and_tells_what_it_counted() {
+        let host =
+            Host::start(images::Options { wild: Some(Wild::small()), ..images::Options::default() }).await.unwrap();
+        let simulated = SimulatedImages::new(host.url.clone()).unwrap();
+        let url = host.url_of("/img/1.jpg?a=1");
+        assert_eq!(
+            (simulated.path(&url), simulated.path("https://cbu01.alicdn.com/1.jpg")),
+            (Some("/img/1.jpg"), None)
+        );
+        let get = async || reqwest::get(&url).await.unwrap().bytes().await.unwrap();
+        let before = get().await;
+        assert_eq!(simulated.change_one("/img/1.jpg").await.unwrap(), 1);
+        assert_ne!(get().await, before);
+        simulated.behave("/img/1", "html-as-jpeg").await.unwrap();
+        assert!(get().await.starts_with(b"<!DOCTYPE html>"));
+        simulated.mend().await.unwrap();
+        assert!(get().await.starts_with(b"\xff\xd8"));
+        assert_eq!(simulated.change_some(100).await.unwrap(), 1);
+        let counted = simulated.counted().await.unwrap();
+        assert_eq!((counted.requests, counted.conditional, counted.not_modified), (4, 0, 0));
+        assert!(counted.body_bytes > 0 && counted.worst_second_bytes >= counted.body_bytes / 4);
+        simulated.forget().await.unwrap();
+        assert_eq!(simulated.counted().await.unwrap().requests, 0);
+        assert!(simulated.behave("/", "unheard-of").await.is_err());
     }
 }

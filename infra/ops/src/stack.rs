@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use adapters::aws::dynamodb::{DynamoLedger, DynamoOrders, DynamoSweeps, DynamoTrades};
-use adapters::aws::{S3RawDetails, SecretsManager, Settings, connect};
+use adapters::aws::dynamodb::{DynamoLedger, DynamoManifest, DynamoOrders, DynamoSweeps, DynamoTrades};
+use adapters::aws::{S3Images, S3RawDetails, SecretsManager, Settings, SqsImageQueue, connect};
 use adapters::ports::SecretsSource;
 use adapters::secrets::Secrets;
 use anyhow::{Context, bail};
@@ -248,6 +248,21 @@ impl Session {
         Ok(S3RawDetails::new(&self.config, self.stack.bucket("details")?.to_owned()))
     }
 
+    /// What is known of pictures.
+    pub fn manifest(&self) -> anyhow::Result<DynamoManifest> {
+        Ok(DynamoManifest::new(&self.config, self.stack.table("images")?.to_owned()))
+    }
+
+    /// The bucket of pictures.
+    pub fn image_bucket(&self) -> anyhow::Result<S3Images> {
+        Ok(S3Images::new(&self.config, self.stack.bucket("images")?.to_owned()))
+    }
+
+    /// The queue of pictures that are to be fetched.
+    pub fn image_queue(&self) -> anyhow::Result<SqsImageQueue> {
+        Ok(SqsImageQueue::new(&self.config, self.stack.queue("images")?.to_owned()))
+    }
+
     /// The ledger of payments.
     pub fn ledger(&self) -> anyhow::Result<DynamoLedger> {
         Ok(DynamoLedger::new(&self.config, self.stack.table("payments")?.to_owned()))
@@ -288,12 +303,12 @@ mod tests {
     fn outputs_are_facts_by_their_prefix() {
         let output = |key: &str| Output::builder().output_key(key).output_value(format!("v-{key}")).build();
         let keys =
-            ["ApiUrl", "ApiId", "SecretId", "FunctionWebhookIntake", "TableOrders", "QueueEventsDlq", "BucketDetails"];
+            ["ApiUrl", "ApiId", "SecretId", "FunctionWebhookIntake", "TableOrders", "QueueEventsDlq", "BucketImages"];
         let outputs: Vec<Output> = keys.into_iter().map(output).collect();
         let settings = local_settings("http://127.0.0.1:4566".to_owned(), "us-east-1");
         let stack = Stack::from_outputs(&settings, "sampan", &outputs).unwrap();
         assert_eq!(stack.function("webhook-intake").unwrap(), "v-FunctionWebhookIntake");
-        assert_eq!(stack.bucket("details").unwrap(), "v-BucketDetails");
+        assert_eq!(stack.bucket("images").unwrap(), "v-BucketImages");
         assert_eq!(stack.table("orders").unwrap(), "v-TableOrders");
         assert_eq!(stack.queue("events_dlq").unwrap(), "v-QueueEventsDlq");
         assert_eq!(stack.api_url, "http://127.0.0.1:4566/_aws/execute-api/v-ApiId/$default");

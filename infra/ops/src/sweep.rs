@@ -30,15 +30,15 @@ const RUN_SECONDS_MAX: u64 = 15 * 60;
 /// Opening a connection to AWS, in seconds.
 const CONNECT_SECONDS_MAX: u64 = 3;
 /// Between two looks at the state of a sweep that another run is at.
-const LOOK_MS: u64 = 1_000;
+pub(crate) const LOOK_MS: u64 = 1_000;
 /// How long another run may give no sign of life. One that is alive gives one every 10 seconds; a dead one is taken over.
 const STILL_MS_MAX: u64 = 30_000;
 /// The longest silence that is waited for, in milliseconds. Beyond it a person rather comes back later.
 const SILENCE_MS_MAX: i64 = 10 * 60 * 1_000;
 /// Runs in a row that may fail before a person is asked. The function has tried each call several times by then.
-const FAILURES_MAX: u32 = 3;
+pub(crate) const FAILURES_MAX: u32 = 3;
 /// Between a run that failed and the next.
-const FAILURE_MS: u64 = 5_000;
+pub(crate) const FAILURE_MS: u64 = 5_000;
 /// The name that stands for every shop of a marketplace: no shop has it.
 const EVERY_SHOP: &str = "*";
 
@@ -168,8 +168,11 @@ pub struct Swept {
     pub outcome: Outcome,
     /// Rows or messages that this run read.
     pub listed: u64,
-    /// Events that this run queued.
+    /// Events that this run queued; of a sweep of products, those whose pictures were asked for.
     pub changed: u64,
+    /// Pictures that this run queued. Only a sweep of products asks for any.
+    #[serde(default)]
+    pub requested: u64,
     /// Where the sweep stands (RFC 3339).
     pub watermark: Option<String>,
     /// Why it did not finish.
@@ -188,19 +191,16 @@ struct BrokenOff {
     error_message: String,
 }
 
-/// Order-sweep, and the table of how far its sweeps are.
+/// A function that sweeps.
 #[derive(Debug)]
-pub struct Sweeper {
+pub(crate) struct Function {
     client: aws_sdk_lambda::Client,
-    function: String,
-    sweeps: DynamoSweeps,
-    /// What shows how far it is while it says something.
-    bar: ProgressBar,
+    name: String,
 }
 
-impl Sweeper {
-    /// That of a stack.
-    pub fn new(session: &Session) -> anyhow::Result<Self> {
+impl Function {
+    /// The one of this folder.
+    pub(crate) fn new(session: &Session, folder: &str) -> anyhow::Result<Self> {
         // A run takes minutes. One that was asked for again by itself would find the first one at work.
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
@@ -211,12 +211,52 @@ impl Sweeper {
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(1))
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        Ok(Self {
-            client: aws_sdk_lambda::Client::from_conf(settings.build()),
-            function: session.stack.function("order-sweep")?.to_owned(),
-            sweeps: session.sweeps()?,
-            bar: ProgressBar::hidden(),
-        })
+        let client = aws_sdk_lambda::Client::from_conf(settings.build());
+        Ok(Self { client, name: session.stack.function(folder)?.to_owned() })
+    }
+
+    /// One run, for one shop or for all of a marketplace.
+    pub(crate) async fn invoke(
+        &self,
+        (kind, marketplace): (&'static str, Marketplace),
+        shop: Option<&ShopId>,
+        goal: Option<Window>,
+    ) -> anyhow::Result<Vec<Swept>> {
+        let request = Request {
+            kind,
+            marketplace: marketplace.as_str(),
+            shop: shop.map_or(EVERY_SHOP, ShopId::as_str),
+            from: goal.map(|goal| goal.start().to_rfc3339()),
+            to: goal.map(|goal| goal.end().to_rfc3339()),
+        };
+        let payload = Blob::new(serde_json::to_vec(&request)?);
+        let call = self.client.invoke().function_name(&self.name).payload(payload);
+        let answer = call.send().await.with_context(|| format!("no answer from {}", self.name))?;
+        let payload = answer.payload().map(Blob::as_ref).unwrap_or_default();
+        if answer.function_error().is_some() {
+            let why = serde_json::from_slice::<BrokenOff>(payload).map(|broken| broken.error_message);
+            bail!("{} broke off: {}", self.name, why.unwrap_or_else(|_| "it does not say why".to_owned()));
+        }
+        let answer: Answer =
+            serde_json::from_slice(payload).with_context(|| format!("what {} answers cannot be read", self.name))?;
+        Ok(answer.sweeps)
+    }
+}
+
+/// Order-sweep, and the table of how far its sweeps are.
+#[derive(Debug)]
+pub struct Sweeper {
+    function: Function,
+    sweeps: DynamoSweeps,
+    /// What shows how far it is while it says something.
+    bar: ProgressBar,
+}
+
+impl Sweeper {
+    /// That of a stack.
+    pub fn new(session: &Session) -> anyhow::Result<Self> {
+        let function = Function::new(session, "order-sweep")?;
+        Ok(Self { function, sweeps: session.sweeps()?, bar: ProgressBar::hidden() })
     }
 
     /// The same, which shows beside this bar what it has to say.
@@ -237,23 +277,7 @@ impl Sweeper {
         shop: Option<&ShopId>,
         goal: Option<Window>,
     ) -> anyhow::Result<Vec<Swept>> {
-        let request = Request {
-            kind: kind.as_str(),
-            marketplace: marketplace.as_str(),
-            shop: shop.map_or(EVERY_SHOP, ShopId::as_str),
-            from: goal.map(|goal| goal.start().to_rfc3339()),
-            to: goal.map(|goal| goal.end().to_rfc3339()),
-        };
-        let payload = Blob::new(serde_json::to_vec(&request)?);
-        let call = self.client.invoke().function_name(&self.function).payload(payload);
-        let answer = call.send().await.with_context(|| format!("no answer from {}", self.function))?;
-        let payload = answer.payload().map(Blob::as_ref).unwrap_or_default();
-        if answer.function_error().is_some() {
-            let why = serde_json::from_slice::<BrokenOff>(payload).map(|broken| broken.error_message);
-            bail!("{} broke off: {}", self.function, why.unwrap_or_else(|_| "it does not say why".to_owned()));
-        }
-        let answer: Answer = serde_json::from_slice(payload).context("what order-sweep answers cannot be read")?;
-        Ok(answer.sweeps)
+        self.function.invoke((kind.as_str(), marketplace), shop, goal).await
     }
 
     /// Runs until the sweep of one shop is through, however many runs that takes, and waits for other runs, for short

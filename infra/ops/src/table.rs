@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// One step of a longer work, on standard error.
 pub(crate) fn step(name: &str, what: &str) {
@@ -51,6 +51,60 @@ pub(crate) fn progress(name: &'static str, done_ms: i64, length_ms: i64) -> Prog
     bar.set_prefix(name);
     bar.enable_steady_tick(Duration::from_millis(250));
     bar
+}
+
+/// What turns while something is read of which nobody knows how much there is.
+pub(crate) fn spinner(name: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{prefix:>9}  {spinner} {msg}") {
+        bar.set_style(style);
+    }
+    bar.set_prefix(name);
+    bar.enable_steady_tick(Duration::from_millis(250));
+    bar
+}
+
+/// Two bars under each other: pictures that came to their end, of those that are known of; and bytes, with their speed.
+#[derive(Debug)]
+pub(crate) struct ImageBars {
+    both: MultiProgress,
+    pictures: ProgressBar,
+    bytes: ProgressBar,
+}
+
+impl ImageBars {
+    pub(crate) fn new() -> Self {
+        let both = MultiProgress::new();
+        let pictures = both.add(bar("Images", 0));
+        let bytes = both.add(spinner("Bytes"));
+        let style = ProgressStyle::with_template("{prefix:>9}  {binary_bytes}, {binary_bytes_per_sec}");
+        if let Ok(style) = style {
+            bytes.set_style(style);
+        }
+        Self { both, pictures, bytes }
+    }
+
+    /// How far it is.
+    pub(crate) fn show(&self, ended: u64, all: u64, bytes: u64) {
+        self.pictures.set_length(all);
+        self.pictures.set_position(ended);
+        self.bytes.set_position(bytes);
+    }
+
+    /// Says something in the bar itself.
+    pub(crate) fn say(&self, what: &str) {
+        self.pictures.set_message(what.to_owned());
+    }
+
+    /// Says something above the bars.
+    pub(crate) fn tell(&self, what: &str) {
+        self.both.suspend(|| step("Images", what));
+    }
+
+    pub(crate) fn clear(&self) {
+        self.pictures.finish_and_clear();
+        self.bytes.finish_and_clear();
+    }
 }
 
 /// A count as a cell: nothing where there is none.

@@ -23,7 +23,8 @@ const SET_TRIES_MAX: usize = 20;
 pub enum WatermarkCommand {
     /// Show how far every sweep of the stack's shops is
     Show(ShowArguments),
-    /// Set how far the incremental sweep of a shop is: the next one reads again what was modified since
+    /// Set how far the incremental sweep of a shop's orders or products is: the next one reads again what was modified
+    /// since
     Set(SetArguments),
 }
 
@@ -43,6 +44,9 @@ pub struct ShowArguments {
 pub struct SetArguments {
     #[command(flatten)]
     shop: ShopArguments,
+    /// That of its products, and not of its orders
+    #[arg(long)]
+    products: bool,
     /// A moment in RFC 3339, or a day in China as YYYY-MM-DD, from whose start on
     #[arg(long, value_name = "TIME")]
     to: String,
@@ -78,7 +82,7 @@ fn keys(secrets: &Secrets, wanted: &ShowArguments) -> Vec<SweepKey> {
         .flat_map(|account| {
             let (marketplace, shop) = (account.marketplace(), account.shop);
             let kinds = SweepKind::ALL.into_iter();
-            let kinds = kinds.filter(move |kind| *kind != SweepKind::Tmc || marketplace == Marketplace::Taobao);
+            let kinds = kinds.filter(move |kind| is_swept(*kind, marketplace));
             kinds.map(move |kind| SweepKey { kind, marketplace, shop: shop.clone() })
         })
         .collect();
@@ -86,6 +90,15 @@ fn keys(secrets: &Secrets, wanted: &ShowArguments) -> Vec<SweepKey> {
         (one.marketplace, &one.shop, one.kind).cmp(&(other.marketplace, &other.shop, other.kind))
     });
     keys
+}
+
+/// Messages wait at Taobao alone, and products are swept at 1688 alone.
+const fn is_swept(kind: SweepKind, marketplace: Marketplace) -> bool {
+    match kind {
+        SweepKind::Tmc => matches!(marketplace, Marketplace::Taobao),
+        SweepKind::Products | SweepKind::Catalogue => matches!(marketplace, Marketplace::Alibaba1688),
+        SweepKind::Incremental | SweepKind::Backfill | SweepKind::Audit => true,
+    }
 }
 
 fn states_table(states: &[(SweepKey, SweepState)], now: UnixMillis) -> Table {
@@ -120,7 +133,9 @@ fn of_goal(state: &SweepState, goal: Window) -> String {
 async fn set(session: &Session, arguments: &SetArguments) -> anyhow::Result<()> {
     let to = days::start(&arguments.to)?;
     ensure!(to <= SystemClock.now(), "{} is in the future: nothing was read up to there", days::moment(to));
-    let key = arguments.shop.key(SweepKind::Incremental);
+    let kind = if arguments.products { SweepKind::Products } else { SweepKind::Incremental };
+    let key = arguments.shop.key(kind);
+    ensure!(is_swept(kind, key.marketplace), "products are swept at 1688 alone");
     let is_known = |account: protocols::marketplace::Account| account.shop == key.shop;
     let secrets = session.secrets().await?;
     ensure!(
@@ -136,9 +151,9 @@ async fn set(session: &Session, arguments: &SetArguments) -> anyhow::Result<()> 
         step("Watermark", "a run was at it; it stops with its next page, without moving the watermark");
     }
     if let Some(skipped) = was.watermark.filter(|was| *was < to) {
-        let told =
-            format!("what was modified since {} is not read now; `sampan audit` finds it", days::moment(skipped));
-        step("Watermark", &told);
+        let finds = if arguments.products { "images sync --full" } else { "audit" };
+        let skipped = days::moment(skipped);
+        step("Watermark", &format!("what was modified since {skipped} is not read now; `sampan {finds}` finds it"));
     }
     Ok(())
 }

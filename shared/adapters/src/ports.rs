@@ -4,7 +4,7 @@
 //! All verbs that write are idempotent: doing one again with the same arguments leaves the same state.
 //! So a caller answers any error by doing it again, and never has to know what became of the first try.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::Path;
 
@@ -341,6 +341,15 @@ pub trait Products {
         &self,
         products: &[ProductKey],
     ) -> impl Future<Output = Result<BTreeMap<ProductKey, ListingDigest>, PortError>> + Send;
+
+    /// Keeps which pictures of a product are asked for, before they are; `Ok` has all that ever were, by one write, or by
+    /// one consistent read where nothing is asked for. A picture that was asked for and dropped again may still be on its
+    /// way into the manifest: this is how the sweep that sees it dropped knows of it.
+    fn asked(
+        &self,
+        product: &ProductKey,
+        positions: &BTreeSet<Position>,
+    ) -> impl Future<Output = Result<BTreeSet<Position>, PortError>> + Send;
 
     /// Keeps that a product was swept. It no longer waits, unless a later report came meanwhile.
     fn swept(&self, product: &ProductKey, swept: &SweptProduct) -> impl Future<Output = Result<(), PortError>> + Send;

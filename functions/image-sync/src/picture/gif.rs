@@ -116,9 +116,9 @@ fn laid(
 
 impl From<DecodingError> for Refused {
     fn from(error: DecodingError) -> Self {
-        match error {
-            DecodingError::Io(error) => Self::from(error),
-            _ => Self::Damaged("its GIF data contradict themselves"),
+        if let DecodingError::Io(error) = error {
+            return Self::from(error);
         }
+        Self::Damaged("its GIF data contradict themselves")
     }
 }

@@ -8,6 +8,8 @@ use fast_image_resize::{FilterType, MulDiv, PixelTrait, ResizeAlg, ResizeOptions
 
 use super::Refused;
 
+const UNFIT: Refused = Refused::Damaged("it cannot be resized");
+
 /// What the bytes of a pixel are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layout {
@@ -72,37 +74,26 @@ impl Raster {
 
     /// With colours multiplied by their alpha, in place, so that the colour of what cannot be seen does not bleed into
     /// what can when pixels are mixed.
-    pub(super) fn premultiplied(self) -> Result<Self, Refused> {
-        self.with_alpha(|width, height, layout, pixels| {
-            let by = MulDiv::new();
-            match layout {
-                Layout::GrayAlpha => by.multiply_alpha_inplace_typed(&mut view::<U8x2>(width, height, pixels)?),
-                _ => by.multiply_alpha_inplace_typed(&mut view::<U8x4>(width, height, pixels)?),
-            }
-            .map_err(|_| Refused::Damaged("its alpha cannot be applied"))
-        })
+    pub(super) fn premultiplied(mut self) -> Result<Self, Refused> {
+        let (by, width, height) = (MulDiv::new(), self.width, self.height);
+        match self.layout {
+            Layout::Gray | Layout::Rgb | Layout::Cmyk => Ok(()),
+            Layout::GrayAlpha => by.multiply_alpha_inplace_typed(&mut view::<U8x2>(width, height, &mut self.pixels)?),
+            Layout::Rgba => by.multiply_alpha_inplace_typed(&mut view::<U8x4>(width, height, &mut self.pixels)?),
+        }
+        .map_err(|_| UNFIT)?;
+        Ok(self)
     }
 
     /// With colours as they are, of premultiplied ones.
-    pub(super) fn unpremultiplied(self) -> Result<Self, Refused> {
-        self.with_alpha(|width, height, layout, pixels| {
-            let by = MulDiv::new();
-            match layout {
-                Layout::GrayAlpha => by.divide_alpha_inplace_typed(&mut view::<U8x2>(width, height, pixels)?),
-                _ => by.divide_alpha_inplace_typed(&mut view::<U8x4>(width, height, pixels)?),
-            }
-            .map_err(|_| Refused::Damaged("its alpha cannot be applied"))
-        })
-    }
-
-    fn with_alpha(
-        mut self,
-        work: impl FnOnce(u32, u32, Layout, &mut [u8]) -> Result<(), Refused>,
-    ) -> Result<Self, Refused> {
+    pub(super) fn unpremultiplied(mut self) -> Result<Self, Refused> {
+        let (by, width, height) = (MulDiv::new(), self.width, self.height);
         match self.layout {
-            Layout::Gray | Layout::Rgb | Layout::Cmyk => {}
-            Layout::GrayAlpha | Layout::Rgba => work(self.width, self.height, self.layout, &mut self.pixels)?,
+            Layout::Gray | Layout::Rgb | Layout::Cmyk => Ok(()),
+            Layout::GrayAlpha => by.divide_alpha_inplace_typed(&mut view::<U8x2>(width, height, &mut self.pixels)?),
+            Layout::Rgba => by.divide_alpha_inplace_typed(&mut view::<U8x4>(width, height, &mut self.pixels)?),
         }
+        .map_err(|_| UNFIT)?;
         Ok(self)
     }
 
@@ -121,15 +112,14 @@ impl Raster {
     }
 
     fn convolved<P: PixelTrait>(&self, width: u32, height: u32) -> Result<Vec<u8>, Refused> {
-        let unfit = Refused::Damaged("it cannot be resized");
         let Ok(from) = TypedImageRef::<P>::from_buffer(self.width, self.height, &self.pixels) else {
-            return Err(unfit);
+            return Err(UNFIT);
         };
         let mut pixels = vec![0; bytes_of(width, height, self.layout).unwrap_or_default()];
         let mut to = view::<P>(width, height, &mut pixels)?;
         // Lanczos keeps edges and print sharp when a picture gets smaller, which it always does here.
         let how = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3)).use_alpha(false);
-        Resizer::new().resize_typed(&from, &mut to, &how).map_err(|_| unfit)?;
+        Resizer::new().resize_typed(&from, &mut to, &how).map_err(|_| UNFIT)?;
         Ok(pixels)
     }
 
@@ -165,7 +155,7 @@ impl Raster {
 
 /// Bytes as pixels of a kind.
 fn view<P: PixelTrait>(width: u32, height: u32, pixels: &mut [u8]) -> Result<TypedImage<'_, P>, Refused> {
-    TypedImage::from_buffer(width, height, pixels).map_err(|_| Refused::Damaged("it cannot be resized"))
+    TypedImage::from_buffer(width, height, pixels).map_err(|_| UNFIT)
 }
 
 /// How many bytes so many pixels are.

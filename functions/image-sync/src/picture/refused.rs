@@ -67,10 +67,12 @@ impl From<io::Error> for Refused {
     /// An end where more was expected is the picture's fault; decoders also hand on what they did not like as an error of
     /// input, and only the system's own errors carry a number.
     fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof => Self::Truncated,
-            _ if error.raw_os_error().is_some() => Self::Unreadable(error),
-            _ => Self::Damaged("a decoder cannot read it"),
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            Self::Truncated
+        } else if error.raw_os_error().is_some() {
+            Self::Unreadable(error)
+        } else {
+            Self::Damaged("a decoder cannot read it")
         }
     }
 }

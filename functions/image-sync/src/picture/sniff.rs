@@ -39,6 +39,21 @@ const OTHERS: [(&[u8], LooksLike); 10] = [
     (b"<?php", LooksLike::Program),
 ];
 
+/// What pages hold near their beginning, and error pages without a proper one.
+const PAGE_TAGS: [&[u8]; 11] = [
+    b"<!doctype html",
+    b"<html",
+    b"<head",
+    b"<body",
+    b"<script",
+    b"<title",
+    b"<meta",
+    b"<div",
+    b"<center",
+    b"<h1",
+    b"<p>",
+];
+
 /// The format of a file, from its first bytes.
 pub(super) fn format(bytes: &mut Bytes) -> Result<Format, Refused> {
     let head = bytes.peek(HEAD_BYTES)?;
@@ -59,7 +74,10 @@ pub(super) fn nothing_else_follows(mut bytes: Bytes) -> Result<(), Refused> {
     let next = next.trim_ascii_start();
     match LooksLike::of(next) {
         LooksLike::Empty | LooksLike::Unknown | LooksLike::Json => {}
-        other => return Err(Refused::Polyglot(other)),
+        other @ (LooksLike::Html | LooksLike::Svg | LooksLike::Xml) => return Err(Refused::Polyglot(other)),
+        other @ (LooksLike::Archive | LooksLike::Document | LooksLike::Program) => {
+            return Err(Refused::Polyglot(other));
+        }
     }
     if bytes.remaining() >= ZIP_END_BYTES && bytes.tail(ZIP_END_BYTES)?.starts_with(b"PK\x05\x06") {
         return Err(Refused::Polyglot(LooksLike::Archive));
@@ -83,16 +101,17 @@ impl LooksLike {
     }
 
     fn of_markup(text: &[u8]) -> Self {
-        let holds = |tag: &&[u8]| text.windows(tag.len()).any(|window| window == *tag);
-        let page: [&[u8]; 6] = [b"<!doctype html", b"<html", b"<head", b"<body", b"<script", b"<title"];
-        if holds(&b"<svg".as_slice()) && !text.starts_with(b"<!doctype html") && !holds(&b"<html".as_slice()) {
+        let holds = |tag: &[u8]| text.windows(tag.len()).any(|window| window == tag);
+        let is_page = PAGE_TAGS.iter().any(|tag| holds(tag));
+        let is_drawing = holds(b"<svg") && !text.starts_with(b"<!doctype html") && !holds(b"<html");
+        if is_drawing {
             Self::Svg
-        } else if page.iter().any(holds) {
+        } else if is_page {
             Self::Html
         } else if text.starts_with(b"<?xml") {
             Self::Xml
         } else {
-            Self::Html
+            Self::Unknown
         }
     }
 }

@@ -154,10 +154,9 @@ pub(super) fn decode(file: &Path, picture: &Picture) -> Result<Decoded, Refused>
 
 impl From<DecodingError> for Refused {
     fn from(error: DecodingError) -> Self {
-        match error {
-            DecodingError::IoError(error) => Self::from(error),
-            DecodingError::ImageTooLarge | DecodingError::MemoryLimitExceeded => Self::Bomb("its chunks are too large"),
-            _ => Self::Damaged("its WebP data contradict themselves"),
+        if let DecodingError::IoError(error) = error {
+            return Self::from(error);
         }
+        Self::Damaged("its WebP data contradict themselves")
     }
 }

@@ -112,13 +112,13 @@ fn a_header_that_promises_pixels_for_which_there_are_no_bytes_is_refused() {
     }
     let png = Png { width: 8_000, height: 5_000, depth: 8, colour: 6, ..Png::default() };
     assert_eq!(refusal(&png.with(&zlib_zeros(10_000))), "truncated");
-    assert_eq!(refusal(&png.with(&zlib_zeros(160_000_000 - 1_000))), "truncated", "rows are missing");
+    assert_eq!(refusal(&png.with(&zlib_zeros(160_000_000 - 1_000))), "damaged", "its last row is missing");
     let mut gif = gif(16, 16, &[(0, 0, 16, 16, vec![1; 256])]);
     let at = gif.windows(10).position(|block| block == [0x2c, 0, 0, 0, 0, 16, 0, 16, 0, 0]).unwrap();
     for at in [6, 8, at + 5, at + 7] {
         gif[at..at + 2].copy_from_slice(&4_000_u16.to_le_bytes());
     }
-    assert_eq!(refusal(&gif), "truncated");
+    assert_eq!(refusal(&gif), "damaged");
 }
 
 #[test]

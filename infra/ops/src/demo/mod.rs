@@ -1,9 +1,11 @@
 //! `sampan local demo`: the main job, shown. The shop front creates orders; deliveries and callbacks go in as 1688, a
 //! warehouse, six gateways and strangers send them, repeated and in any order; and what comes out is read back,
-//! checked against the story, and printed. Then marketplaces are asked for orders of which nobody told.
+//! checked against the story, and printed. Then marketplaces are asked for orders of which nobody told, and for products,
+//! whose pictures are brought here.
 
 mod acts;
 mod beside;
+mod images;
 mod payments;
 mod plan;
 mod probe;
@@ -21,8 +23,9 @@ use clap::Args;
 use domain::{OrderStatus, OrderView, UnixMillis};
 
 use crate::http::Api;
+use crate::local::SimulatedUrls;
 use crate::samples::Gateways;
-use crate::simulate::Simulated;
+use crate::simulate::{Simulated, SimulatedImages};
 use crate::stack::Session;
 use crate::table::{bar, heading, step};
 use crate::{orders, queues, table};
@@ -54,7 +57,7 @@ pub struct Arguments {
 
 /// Runs the demo, and fails when anything ended otherwise than the story tells. Sweeps are shown where the stack asks
 /// these simulated marketplaces.
-pub async fn run(session: &Session, simulated: Option<&str>, arguments: Arguments) -> anyhow::Result<()> {
+pub async fn run(session: &Session, simulated: Option<SimulatedUrls>, arguments: Arguments) -> anyhow::Result<()> {
     let now = SystemClock.now();
     let seed = arguments.seed.unwrap_or_else(|| now.get().unsigned_abs());
     let secrets = session.secrets().await?;
@@ -75,7 +78,7 @@ pub async fn run(session: &Session, simulated: Option<&str>, arguments: Argument
     print_endings(&tally, &all);
     print_quarantine(session).await?;
     print_time_to_visible(&api, &secrets, &shop_front, arguments.probes).await?;
-    let swept = sweep(session, simulated).await?;
+    let swept = sweep(session, simulated.as_ref()).await?;
     let told = tally.surprises.into_iter().chain(all.iter().flat_map(Beside::surprises));
     let surprises: Vec<String> = told.chain(swept).collect();
     if !surprises.is_empty() {
@@ -86,16 +89,20 @@ pub async fn run(session: &Session, simulated: Option<&str>, arguments: Argument
     Ok(())
 }
 
-/// Plays the act of the sweeps, unless the stack asks other marketplaces than the simulated ones.
-async fn sweep(session: &Session, simulated: Option<&str>) -> anyhow::Result<Vec<String>> {
+/// Plays the acts of the sweeps and of the pictures, unless the stack asks other marketplaces than the simulated ones.
+async fn sweep(session: &Session, simulated: Option<&SimulatedUrls>) -> anyhow::Result<Vec<String>> {
     let asked = session.parameters().await?;
-    let is_asked =
-        |url: &&str| ["Ali1688Url", "TaobaoUrl"].iter().all(|name| asked.get(*name).is_some_and(|asked| asked == url));
-    let Some(url) = simulated.filter(is_asked) else {
-        heading("Sweeps are not shown: this stack asks other marketplaces than the simulated ones");
+    let is_asked = |urls: &&SimulatedUrls| {
+        let is_it = |name: &str| asked.get(name).is_some_and(|asked| *asked == urls.marketplaces);
+        ["Ali1688Url", "TaobaoUrl"].into_iter().all(is_it)
+    };
+    let Some(urls) = simulated.filter(is_asked) else {
+        heading("Sweeps and pictures are not shown: this stack asks other marketplaces than the simulated ones");
         return Ok(Vec::new());
     };
-    sweeps::play(session, &Simulated::new(url.to_owned())?).await
+    let mut surprises = sweeps::play(session, &Simulated::new(urls.marketplaces.clone())?).await?;
+    surprises.extend(images::play(session, &SimulatedImages::new(urls.images.clone())?).await?);
+    Ok(surprises)
 }
 
 /// Plays the story: orders are created; everything is sent at once, and what the story says is late; money is given
@@ -232,6 +239,11 @@ fn print_next(all: &[Beside<'_>]) {
             format!("target/debug/sampan audit --marketplace 1688 --shop {}", plan::SHOP),
             "yesterday's orders there beside ours",
         ),
+        (
+            format!("target/debug/sampan images sync --shop {} --full", plan::SHOP),
+            "the pictures of all its products once more",
+        ),
+        ("target/debug/sampan images verify".to_owned(), "what is known of pictures beside the bucket"),
         ("target/debug/sampan send --sample ORDER_BUYER_VIEW_ORDER_PAY".to_owned(), "a delivery of your own"),
         ("target/debug/sampan send --help".to_owned(), "how to send events and payments of your own"),
         ("target/debug/sampan help".to_owned(), "all that the operator can do"),

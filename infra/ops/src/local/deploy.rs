@@ -9,8 +9,9 @@ use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_sdk_cloudformation::types::{Capability, Parameter, StackStatus};
 use aws_types::SdkConfig;
 
+use super::marketplaces::Marketplaces;
 use super::package::Package;
-use super::{Marketplaces, Schedules};
+use super::{Options, Schedules};
 use crate::table::step;
 
 /// Between two looks at a stack that changes.
@@ -66,11 +67,10 @@ async fn is_there(client: &aws_sdk_s3::Client, bucket: &str, package: &Package) 
     length.and_then(|length| usize::try_from(length).ok()) == Some(package.zip.len())
 }
 
-/// Whom the functions ask, and whether they do so by themselves.
+/// Whom the functions ask.
 pub(super) struct Upstreams {
     pub(super) rates_url: String,
     pub(super) marketplaces: Marketplaces,
-    pub(super) schedules: Schedules,
 }
 
 /// The template's parameters: the code, whom the functions ask, what is different on a machine without TLS, and what was
@@ -79,9 +79,9 @@ pub(super) fn parameters(
     stack: &str,
     packages: &[Package],
     upstreams: Upstreams,
-    chosen: &[String],
+    options: &Options,
 ) -> anyhow::Result<Vec<Parameter>> {
-    let schedules = match upstreams.schedules {
+    let schedules = match options.schedules {
         Schedules::On => "ENABLED",
         Schedules::Off => "DISABLED",
     };
@@ -90,13 +90,17 @@ pub(super) fn parameters(
         ("RatesUrl", upstreams.rates_url),
         ("Ali1688Url", upstreams.marketplaces.ali1688_url),
         ("TaobaoUrl", upstreams.marketplaces.taobao_url),
+        ("ImageHosts", upstreams.marketplaces.image_hosts),
         ("SweepSchedules", schedules.to_owned()),
         ("RequireTls", "false".to_owned()),
         // The emulator runs the functions as programs of this machine.
         ("Architecture", if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }.to_owned()),
     ];
     let code = packages.iter().map(|package| (package.parameter, package.key.clone()));
-    let chosen: Vec<(&str, String)> = chosen
+    let budget = options.image_bytes_per_second.map(|bytes| ("ImageBytesPerSecond", bytes.to_string()));
+    let connections = options.image_concurrency.map(|pictures| ("ImageConcurrency", pictures.to_string()));
+    let chosen: Vec<(&str, String)> = options
+        .parameters
         .iter()
         .map(|text| {
             let (name, value) = text.split_once('=').with_context(|| format!("{text} is not NAME=VALUE"))?;
@@ -104,7 +108,7 @@ pub(super) fn parameters(
         })
         .collect::<anyhow::Result<_>>()?;
     let parameter = |(name, value)| Parameter::builder().parameter_key(name).parameter_value(value).build();
-    Ok(fixed.into_iter().chain(code).chain(chosen).map(parameter).collect())
+    Ok(fixed.into_iter().chain(budget).chain(connections).chain(code).chain(chosen).map(parameter).collect())
 }
 
 /// Creates or updates the stack and waits for it. The same again is not a change and not an error.
@@ -197,6 +201,9 @@ mod tests {
             ("Ali1688Url", true),
             ("TaobaoUrl", true),
             ("SweepSchedules", true),
+            ("ImageHosts", true),
+            ("ImageBytesPerSecond", true),
+            ("ImageConcurrency", true),
             ("Orders", false),
             ("logRetentionDays", false),
         ] {
@@ -205,5 +212,22 @@ mod tests {
         for (_, parameter) in super::super::FUNCTIONS {
             assert!(has_parameter(template, parameter), "{parameter}");
         }
+    }
+
+    /// Each instance keeps its part of the cap. So the number of parts and the bound on instances are one number, which
+    /// stands in the template twice.
+    #[test]
+    fn there_are_as_many_parts_of_the_cap_as_instances() {
+        let template = include_str!("../../../template.yaml");
+        let after = |name: &str, text: &str| {
+            let found: Vec<&str> = text.split(name).skip(1).collect();
+            assert_eq!(found.len(), 1, "{name}");
+            found[0].chars().skip_while(|letter| !letter.is_ascii_digit()).take_while(char::is_ascii_digit).collect()
+        };
+        let mapping = template.split("\n  ImageSyncRequests:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+        let (parts, instances): (String, String) =
+            (after("IMAGE_INSTANCES:", template), after("MaximumConcurrency:", mapping));
+        assert_eq!(parts, instances);
+        assert!(parts.parse::<u32>().unwrap() >= 2, "the least that Lambda takes");
     }
 }

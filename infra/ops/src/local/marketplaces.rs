@@ -1,80 +1,80 @@
-//! The marketplaces of the local stack: simulated ones, unless others are named.
-//!
-//! Invariant: a local stack never asks the real vendors unless somebody named their addresses.
+//! Whom the functions ask: the marketplaces, and the hosts of pictures.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use anyhow::ensure;
 
-use anyhow::{Context, ensure};
-
-use super::process::{CLEAN_PATH, Kind, Resident, choose_port};
-use super::{Options, built_directory};
+use super::Options;
+use super::simulated::{self, Simulated};
 use crate::table::step;
 
-/// The simulated marketplaces: one program for both.
-pub(super) const SIMULATED: Kind = Kind {
-    file: "marketplaces",
-    name: "the program of the simulated marketplaces",
-    title: "Markets",
-    health: "/simulator/state",
-    leaves: &[],
-};
+/// The host that products' pictures are at, on 1688 and Taobao alike.
+const HOST: &str = "alicdn.com";
 
-/// This program's name.
-const PROGRAM: &str = "sampan";
-
-/// Where marketplaces are asked.
+/// Where the functions ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Marketplaces {
+pub(super) struct Marketplaces {
     /// 1688.
-    pub ali1688_url: String,
+    pub(super) ali1688_url: String,
     /// Taobao.
-    pub taobao_url: String,
+    pub(super) taobao_url: String,
+    /// Where pictures may be fetched: host names, with commas.
+    pub(super) image_hosts: String,
 }
 
-/// Where the functions ask: at the URLs that were chosen, else at the simulated marketplaces, which are started unless
-/// they run.
-pub(super) async fn urls(options: &Options) -> anyhow::Result<(Marketplaces, Option<Resident>)> {
+/// Where the functions ask: at the URLs that were chosen, else at the simulated marketplaces, which are started with
+/// their image host unless they run.
+pub(super) async fn urls(options: &Options) -> anyhow::Result<(Marketplaces, Option<Simulated>)> {
     let chosen = |url: &Option<String>| url.clone().filter(|url| !url.is_empty());
     let (ali1688, taobao) = (chosen(&options.ali1688_url), chosen(&options.taobao_url));
+    let more = options.image_hosts.as_deref().unwrap_or_default();
+    // What cannot be asked fails before anything is started.
+    image_hosts(more, None)?;
     let simulated = match (&ali1688, &taobao) {
         (Some(_), Some(_)) => {
-            step(SIMULATED.title, "those that SAMPAN_1688_URL and SAMPAN_TAOBAO_URL name");
+            step("Markets", "those that SAMPAN_1688_URL and SAMPAN_TAOBAO_URL name");
             None
         }
-        (Some(_), None) | (None, Some(_)) | (None, None) => Some(start(options).await?),
+        (Some(_), None) | (None, Some(_)) | (None, None) => Some(simulated::start(options).await?),
     };
-    let url = simulated.as_ref().map(Resident::url).unwrap_or_default();
-    let marketplaces = Marketplaces { ali1688_url: ali1688.unwrap_or(url.clone()), taobao_url: taobao.unwrap_or(url) };
+    let url = simulated.as_ref().map(|simulated| simulated.marketplaces.url()).unwrap_or_default();
+    let own = simulated.as_ref().map(|simulated| simulated.images.address());
+    let marketplaces = Marketplaces {
+        ali1688_url: ali1688.unwrap_or(url.clone()),
+        taobao_url: taobao.unwrap_or(url),
+        image_hosts: image_hosts(more, own)?,
+    };
     Ok((marketplaces, simulated))
 }
 
-/// Where the simulated marketplaces of a local stack listen; `None` when they do not run.
-pub fn simulated_url(directory: &Path) -> anyhow::Result<Option<String>> {
-    if !SIMULATED.log_file(directory).exists() || SIMULATED.free_log(directory)?.is_some() {
-        return Ok(None);
+/// The hosts of pictures: the usual one, those that were named besides, and the simulated one.
+fn image_hosts(more: &str, own: Option<String>) -> anyhow::Result<String> {
+    let named = more.split(',').map(str::trim).filter(|host| !host.is_empty());
+    let mut hosts = vec![HOST.to_owned()];
+    for host in named.map(str::to_owned).chain(own) {
+        let is_name = host.chars().all(|letter| letter.is_ascii_alphanumeric() || ".-:[]".contains(letter));
+        ensure!(
+            is_name,
+            "SAMPAN_IMAGE_HOSTS: {host} is neither the name of a host nor an address of this machine with a port"
+        );
+        if !hosts.contains(&host) {
+            hosts.push(host);
+        }
     }
-    SIMULATED.read(directory).map(|kept| Some(kept.url()))
+    Ok(hosts.join(","))
 }
 
-async fn start(options: &Options) -> anyhow::Result<Resident> {
-    let directory = &options.directory;
-    let Some(log) = SIMULATED.free_log(directory)? else {
-        return SIMULATED.find(directory).await;
-    };
-    let (program, port) = (program()?, choose_port(0)?);
-    let mut command = Command::new(program);
-    command.args(["simulate", "marketplace", "--port", &port.to_string()]).env_clear().env("PATH", CLEAN_PATH);
-    SIMULATED.start(directory, port, log, command).await
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// This program; of a test, the one that was built beside it.
-fn program() -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe().context("cannot find this program's own file")?;
-    if own.file_name().is_some_and(|name| name == PROGRAM) {
-        return Ok(own);
+    #[test]
+    fn pictures_are_fetched_at_the_usual_host_at_those_that_are_named_and_at_the_simulated_one() {
+        let hosts = |more: &str, own: Option<&str>| image_hosts(more, own.map(str::to_owned)).ok();
+        assert_eq!(hosts("", None).unwrap(), "alicdn.com");
+        assert_eq!(hosts("", Some("127.0.0.1:9")).unwrap(), "alicdn.com,127.0.0.1:9");
+        let all = hosts("a.example, 127.0.0.1:8,, alicdn.com,[::1]:7", Some("127.0.0.1:9")).unwrap();
+        assert_eq!(all, "alicdn.com,a.example,127.0.0.1:8,[::1]:7,127.0.0.1:9");
+        for more in ["http://127.0.0.1:8", "a.example/x", "*.example", "a b"] {
+            assert_eq!(hosts(more, None), None, "{more}");
+        }
     }
-    let built = built_directory()?.join(PROGRAM);
-    ensure!(built.exists(), "{} is not built; `make up` builds it", built.display());
-    Ok(built)
 }

@@ -9,8 +9,10 @@ mod marketplaces;
 mod package;
 mod process;
 mod rates;
+mod simulated;
 
 use std::io::Write;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 
 use adapters::aws::connect;
@@ -22,16 +24,19 @@ use clap::{Args, ValueEnum};
 pub use crate::stack::Stack;
 use crate::stack::{FACTS_FILE, Session, local_settings};
 use crate::table::step;
-pub use marketplaces::{Marketplaces, simulated_url};
 pub use process::Resident;
+use simulated::Simulated;
+pub use simulated::{SimulatedUrls, simulated_urls};
 
 /// The functions of the stack: folder, and the template's parameter for the key of its zip.
-pub const FUNCTIONS: [(&str, &str); 5] = [
+pub const FUNCTIONS: [(&str, &str); 7] = [
     ("webhook-intake", "WebhookIntakeCodeKey"),
     ("status-writer", "StatusWriterCodeKey"),
     ("payment-callback", "PaymentCallbackCodeKey"),
     ("orders-api", "OrdersApiCodeKey"),
     ("order-sweep", "OrderSweepCodeKey"),
+    ("product-sweep", "ProductSweepCodeKey"),
+    ("image-sync", "ImageSyncCodeKey"),
 ];
 
 /// The port that is taken when none is named: the one that emulators of AWS have.
@@ -68,6 +73,16 @@ pub struct Options {
     /// Where Taobao is asked [default: a simulated one, as part of the stack]
     #[arg(long, env = "SAMPAN_TAOBAO_URL", value_name = "URL")]
     pub taobao_url: Option<String>,
+    /// More image hosts, with commas; an address of this machine with its port, too [default: alicdn.com, and a
+    /// simulated one as part of the stack]
+    #[arg(long, env = "SAMPAN_IMAGE_HOSTS", value_name = "HOSTS")]
+    pub image_hosts: Option<String>,
+    /// Bytes a second that all pictures together are fetched with [default: 52428800, which is 50 MiB]
+    #[arg(long, env = "SAMPAN_IMAGE_BYTES_PER_SECOND", value_name = "BYTES")]
+    pub image_bytes_per_second: Option<NonZeroU64>,
+    /// Pictures that one of the two instances fetches at once [default: 10]
+    #[arg(long, env = "SAMPAN_IMAGE_CONCURRENCY", value_name = "PICTURES")]
+    pub image_concurrency: Option<NonZeroU32>,
     /// Whether marketplaces are asked by the schedules
     #[arg(long, env = "SAMPAN_SCHEDULES", default_value = "on")]
     pub schedules: Schedules,
@@ -95,6 +110,9 @@ impl Options {
             rates_url: None,
             ali1688_url: None,
             taobao_url: None,
+            image_hosts: None,
+            image_bytes_per_second: None,
+            image_concurrency: None,
             schedules: Schedules::Off,
             parameters: Vec::new(),
             directory,
@@ -129,15 +147,15 @@ pub struct Running {
     /// Its facts.
     pub stack: Stack,
     emulator: Resident,
-    marketplaces: Option<Resident>,
+    simulated: Option<Simulated>,
 }
 
 impl Running {
     /// Leaves it up.
     pub fn keep(self) -> Stack {
         self.emulator.keep();
-        if let Some(marketplaces) = self.marketplaces {
-            marketplaces.keep();
+        if let Some(simulated) = self.simulated {
+            simulated.keep();
         }
         self.stack
     }
@@ -156,24 +174,23 @@ pub async fn up(options: &Options) -> anyhow::Result<Running> {
     deploy::upload(&config, STACK_NAME, &packages).await?;
     let chosen = options.rates_url.as_deref();
     let rates_url = rates::url(&config, &emulator.url(), STACK_NAME, &options.root, chosen).await?;
-    let (urls, marketplaces) = marketplaces::urls(options).await?;
-    let upstreams = deploy::Upstreams { rates_url, marketplaces: urls, schedules: options.schedules };
-    let parameters = deploy::parameters(STACK_NAME, &packages, upstreams, &options.parameters)?;
+    let (marketplaces, simulated) = marketplaces::urls(options).await?;
+    let parameters = deploy::parameters(STACK_NAME, &packages, deploy::Upstreams { rates_url, marketplaces }, options)?;
     deploy::apply(&config, STACK_NAME, &options.root.join("infra/template.yaml"), parameters).await?;
     let stack = Stack::describe(&settings, STACK_NAME).await?;
     put_secrets(&config, &stack.secret_id, &secrets).await?;
     write_facts(&options.facts_file(), &stack)?;
     step("Facts", &format!("{}: {}", options.facts_file().display(), stack.api_url));
-    Ok(Running { stack, emulator, marketplaces })
+    Ok(Running { stack, emulator, simulated })
 }
 
-/// Stops the emulator and all that it started, and the simulated marketplaces. Data goes with them. `false` when no
-/// emulator was running.
+/// Stops the emulator and all that it started, and what is simulated. Data goes with them. `false` when no emulator was
+/// running.
 pub async fn down(directory: &Path) -> anyhow::Result<bool> {
     // Both are tried before either's failure is told.
-    let marketplaces = marketplaces::SIMULATED.stop(directory).await;
+    let simulated = simulated::stop(directory).await;
     let was_running = emulator::EMULATOR.stop(directory).await?;
-    marketplaces.map(|_| was_running)
+    simulated.map(|()| was_running)
 }
 
 /// Everything that the stack has logged: what the functions wrote, and what the emulator wrote.

@@ -84,6 +84,11 @@ impl Resident {
         url(self.port)
     }
 
+    /// The same as an address, such as `127.0.0.1:4566`.
+    pub(super) fn address(&self) -> String {
+        format!("{HOST}:{}", self.port)
+    }
+
     /// Leaves it running.
     pub fn keep(mut self) {
         if let Some(started) = &mut self.started {

@@ -2,7 +2,7 @@
 //!
 //! *Done, but reported as a timeout* is the fault that real networks have and mocks forget.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -340,6 +340,14 @@ impl<P: Products + Sync> Products for Faulty<P> {
 
     async fn listings(&self, products: &[ProductKey]) -> Result<BTreeMap<ProductKey, ListingDigest>, PortError> {
         self.plan.around("products.listings", self.port.listings(products)).await
+    }
+
+    async fn asked(
+        &self,
+        product: &ProductKey,
+        positions: &BTreeSet<Position>,
+    ) -> Result<BTreeSet<Position>, PortError> {
+        self.plan.around("products.asked", self.port.asked(product, positions)).await
     }
 
     async fn swept(&self, product: &ProductKey, swept: &SweptProduct) -> Result<(), PortError> {

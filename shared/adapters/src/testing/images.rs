@@ -27,6 +27,8 @@ pub struct KnownProduct {
     pub is_pending: bool,
     /// What the list said when it was last swept.
     pub listed: Option<ListingDigest>,
+    /// The pictures that were ever asked for.
+    pub asked: BTreeSet<Position>,
 }
 
 /// Products in memory.
@@ -75,6 +77,20 @@ impl Products for MemoryProducts {
         let products = self.0.lock();
         let listed = |key: &ProductKey| Some((key.clone(), products.get(key)?.listed.clone()?));
         Ok(wanted.iter().filter_map(listed).collect())
+    }
+
+    async fn asked(
+        &self,
+        product: &ProductKey,
+        positions: &BTreeSet<Position>,
+    ) -> Result<BTreeSet<Position>, PortError> {
+        let mut products = self.0.lock();
+        if positions.is_empty() {
+            return Ok(products.get(product).map(|known| known.asked.clone()).unwrap_or_default());
+        }
+        let asked = &mut products.entry(product.clone()).or_default().asked;
+        asked.extend(positions.iter().cloned());
+        Ok(asked.clone())
     }
 
     async fn swept(&self, product: &ProductKey, swept: &SweptProduct) -> Result<(), PortError> {

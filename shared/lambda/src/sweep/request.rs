@@ -120,6 +120,9 @@ pub struct Swept {
     pub listed: u64,
     /// Those of them that had changed, and led to something that was queued.
     pub changed: u64,
+    /// Pictures that were asked for, of a sweep that asks for pictures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requested: Option<u64>,
     /// Where the sweep stands now (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watermark: Option<String>,
@@ -138,6 +141,7 @@ impl Swept {
             outcome: Outcome::Refused.as_str(),
             listed: 0,
             changed: 0,
+            requested: None,
             watermark: None,
             reason: Some(reason.to_string()),
         }
@@ -152,6 +156,7 @@ impl Swept {
             outcome: outcome.as_str(),
             listed: 0,
             changed: 0,
+            requested: None,
             watermark: None,
             reason: None,
         }

@@ -34,6 +34,11 @@ pub trait Work {
         tally: &mut Tally,
     ) -> impl Future<Output = Result<(), Stop>>;
 
+    /// How many pictures it asked for, when it is a sweep that asks for pictures.
+    fn requested(&self) -> Option<u64> {
+        None
+    }
+
     /// What is logged of it besides what is of every sweep.
     fn describe(&self, event: WideEvent) -> WideEvent;
 }
@@ -136,7 +141,8 @@ fn conclude(work: &impl Work, end: &End, took_ms: i64) -> (Swept, WideEvent) {
     };
     let watermark = state.watermark.map(UnixMillis::to_rfc3339);
     let reason = stopped.as_ref().map(ToString::to_string);
-    (Swept { listed, changed, watermark, reason, ..Swept::ended(&key(work), outcome) }, event)
+    let requested = work.requested();
+    (Swept { listed, changed, requested, watermark, reason, ..Swept::ended(&key(work), outcome) }, event)
 }
 
 /// What a person must look at, or wants counted; only what is there.

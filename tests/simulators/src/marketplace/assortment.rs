@@ -44,6 +44,7 @@ pub struct Assortment {
     silent: BTreeSet<u64>,
     gone: BTreeSet<u64>,
     pushes: Vec<Push>,
+    pushed_at: UnixMillis,
 }
 
 impl Assortment {
@@ -63,6 +64,7 @@ impl Assortment {
             silent: BTreeSet::new(),
             gone: BTreeSet::new(),
             pushes: Vec::new(),
+            pushed_at: UnixMillis::EPOCH,
         };
         let (from, to) = (whole(from), whole(to));
         let span_s = to.ms_since(from).max(0) / 1_000;
@@ -148,7 +150,7 @@ impl Assortment {
         let at = whole(at);
         let is_known = self.change(id, at);
         if is_known {
-            self.pushes.push(Push { product: id, at });
+            self.push(id, at);
         }
         is_known
     }
@@ -157,7 +159,7 @@ impl Assortment {
     pub fn create(&mut self, at: UnixMillis) -> u64 {
         let at = whole(at);
         let id = self.add(at);
-        self.pushes.push(Push { product: id, at });
+        self.push(id, at);
         id
     }
 
@@ -172,7 +174,7 @@ impl Assortment {
         self.by_modified.remove(key(product.modified, id));
         self.silent.remove(&id);
         self.gone.insert(id);
-        self.pushes.push(Push { product: id, at: whole(at) });
+        self.push(id, at);
         self.changes += 1;
         true
     }
@@ -192,7 +194,7 @@ impl Assortment {
         let Some(product) = place.and_then(|place| self.products.get_mut(place)) else { return false };
         product.live(&mut self.random);
         self.silent.insert(id);
-        self.pushes.push(Push { product: id, at: whole(at) });
+        self.push(id, at);
         self.changes += 1;
         true
     }
@@ -247,6 +249,13 @@ impl Assortment {
             self.modify(*id, from.saturating_add_ms(after_ms));
         }
         ids.len()
+    }
+
+    /// No two pushes are of one millisecond, and they come in turn.
+    fn push(&mut self, product: u64, at: UnixMillis) {
+        let at = at.max(self.pushed_at.saturating_add_ms(1));
+        self.pushed_at = at;
+        self.pushes.push(Push { product, at });
     }
 
     fn next_id(&mut self) -> u64 {

@@ -1,14 +1,14 @@
 //! Products in the images table: one item `#product` beside the pictures of each, and the sparse index `by_pending`,
 //! which has those that wait to be swept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use aws_types::SdkConfig;
-use domain::{ListingDigest, Marketplace, Outcome, ProductKey, ShopId, UnixMillis};
+use domain::{ListingDigest, Marketplace, Outcome, Position, ProductKey, ShopId, UnixMillis};
 
 use super::super::error::classify;
 use super::cell::{Address, Cell, Item, moment, take_in};
@@ -25,10 +25,13 @@ const PENDING: &str = "pending";
 /// Its range key.
 const CHANGED_AT: &str = "changed_at";
 const LISTED: &str = "listed";
+/// A set of texts: the pictures that were ever asked for. A few dozen, of the 10,000 that an item could hold.
+const ASKED: &str = "asked";
 
 const CHANGED: &str = "products.changed";
 const READ_PENDING: &str = "products.pending";
 const LISTINGS: &str = "products.listings";
+const ASK: &str = "products.asked";
 const SWEPT: &str = "products.swept";
 
 /// The products of the images table.
@@ -45,6 +48,12 @@ fn queue_of(marketplace: Marketplace, shop: &ShopId) -> String {
 /// A product that waits, as the index has it. `None` when it does not read as we wrote it.
 fn read_pending(item: &Item) -> Option<(ProductKey, UnixMillis)> {
     Some((text(item, "pk")?.parse().ok()?, time(item, CHANGED_AT)?))
+}
+
+/// The pictures that an item says were asked for. `None` when it does not read as we wrote it.
+fn read_asked(item: &Item) -> Option<BTreeSet<Position>> {
+    let Some(asked) = item.get(ASKED) else { return Some(BTreeSet::new()) };
+    asked.as_ss().ok()?.iter().map(|position| Position::new(position.as_str()).ok()).collect()
 }
 
 impl DynamoProducts {
@@ -132,6 +141,27 @@ impl Products for DynamoProducts {
         listed.collect::<Option<_>>().ok_or(PortError::unreadable(LISTINGS))
     }
 
+    async fn asked(
+        &self,
+        product: &ProductKey,
+        positions: &BTreeSet<Position>,
+    ) -> Result<BTreeSet<Position>, PortError> {
+        // A set of nothing cannot be added.
+        let item = if positions.is_empty() {
+            let key = item_key(product.to_string(), PRODUCT);
+            let call = self.client.get_item().table_name(&self.table).set_key(Some(key)).consistent_read(true);
+            let call = call.projection_expression(ASKED);
+            call.send().await.map_err(|error| classify(ASK, error))?.item
+        } else {
+            let asked = positions.iter().map(ToString::to_string).collect();
+            let update = self.update(product).update_expression("ADD asked :asked");
+            let update = update.expression_attribute_values(":asked", AttributeValue::Ss(asked));
+            let update = update.return_values(ReturnValue::AllNew);
+            update.send().await.map_err(|error| classify(ASK, error))?.attributes
+        };
+        read_asked(&item.unwrap_or_default()).ok_or(PortError::unreadable(ASK))
+    }
+
     async fn swept(&self, product: &ProductKey, swept: &SweptProduct) -> Result<(), PortError> {
         if let Some(changed_at) = swept.changed_at
             && self.settle(product, swept.listed.as_ref(), changed_at).await?
@@ -205,6 +235,26 @@ mod tests {
             let found: Vec<&str> = asked.iter().map(|(_, body)| body["UpdateExpression"].as_str().unwrap()).collect();
             assert_eq!(found, written, "{swept:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_for_is_one_write_that_tells_what_ever_was() {
+        let known = serde_json::json!({"asked": {"SS": ["main-2", "main-1"]}});
+        let answer = |name: &str| Answer::Text(200, serde_json::json!({name: known}).to_string());
+        let positions =
+            |names: &[&str]| -> BTreeSet<Position> { names.iter().map(|name| Position::new(*name).unwrap()).collect() };
+        let script = Script::new([answer("Attributes"), answer("Item"), done()]);
+        let store = store(&script);
+        let ever = positions(&["main-1", "main-2"]);
+        assert_eq!(store.asked(&product(), &positions(&["main-1"])).await.unwrap(), ever);
+        assert_eq!(store.asked(&product(), &positions(&[])).await.unwrap(), ever);
+        assert_eq!(store.asked(&product(), &positions(&[])).await.unwrap(), positions(&[]));
+        let asked = script.asked();
+        assert_eq!(
+            asked.iter().map(|(verb, _)| verb.as_str()).collect::<Vec<_>>(),
+            ["UpdateItem", "GetItem", "GetItem"]
+        );
+        assert_eq!(asked[0].1["ExpressionAttributeValues"][":asked"]["SS"], serde_json::json!(["main-1"]));
     }
 
     #[tokio::test]

@@ -100,11 +100,33 @@ pub async fn products(store: &impl Products, run: &str) -> Verdict {
     expect("its product is another one", store.changed(&elsewhere, at(1)?).await?, Applied)?;
     eventually("which waits there", there, vec![(elsewhere, at(1)?)]).await?;
     sweeps_of_products(store, &shop, all).await?;
+    pictures_asked_for(store, &shop).await?;
     reports_join(store, run).await?;
     many_listings(store, run).await
 }
 
 /// `waiting`: b since 5, c since 9, a since 30.
+/// What was ever asked for is kept, and is no part of what else is kept of a product.
+async fn pictures_asked_for(store: &impl Products, shop: &ShopId) -> Verdict {
+    let (a, d, e) = (product(shop, "a")?, product(shop, "d")?, product(shop, "e")?);
+    let set = |names: &[&str]| -> Fallible<BTreeSet<Position>> {
+        names.iter().map(|name| Ok(Position::new(*name)?)).collect()
+    };
+    let before = store.listings(&[a.clone(), d.clone()]).await?;
+    expect("nothing was asked for of a product that is not known", store.asked(&e, &set(&[])?).await?, set(&[])?)?;
+    for _ in 0..2 {
+        let ever = store.asked(&a, &set(&["main-1", "sku-1"])?).await?;
+        expect("what is asked for is kept, however often", ever, set(&["main-1", "sku-1"])?)?;
+    }
+    let ever = store.asked(&a, &set(&["main-1", "main-2"])?).await?;
+    expect("with what was asked for before", ever, set(&["main-1", "main-2", "sku-1"])?)?;
+    let ever = store.asked(&a, &set(&[])?).await?;
+    expect("also when nothing is asked for any more", ever, set(&["main-1", "main-2", "sku-1"])?)?;
+    store.swept(&a, &SweptProduct::default()).await?;
+    expect("another product has its own", store.asked(&d, &set(&["main-9"])?).await?, set(&["main-9"])?)?;
+    expect("what the lists said stays", store.listings(&[a, d]).await?, before)
+}
+
 async fn sweeps_of_products(store: &impl Products, shop: &ShopId, waiting: Vec<(ProductKey, UnixMillis)>) -> Verdict {
     use Outcome::{Applied, Duplicate, Stale};
     let (a, b, c, d) = (product(shop, "a")?, product(shop, "b")?, product(shop, "c")?, product(shop, "d")?);
