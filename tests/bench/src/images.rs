@@ -113,7 +113,7 @@ impl Worker {
     fn start(arguments: &Arguments) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("which program is this?")?;
         let mut command = Command::new(program);
-        command.arg("child").args(arguments.words()).stdin(Stdio::piped()).stdout(Stdio::inherit()).stderr(Stdio::piped());
+        command.arg("child").args(arguments.words()).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().context("cannot start a child")?;
         let orders = child.stdin.take().context("a child without input")?;
         let reports = BufReader::new(child.stderr.take().context("a child without output")?);
