@@ -19,7 +19,7 @@ use simulators::images::{Conduct, Format, Host, Options, Resource};
 use crate::stage::{Stage, now};
 
 /// A picture that is larger than the largest thumbnail, in both directions.
-const LARGE: (u32, u32) = (1_600, 1_200);
+const LARGE: (u16, u16) = (1_600, 1_200);
 
 /// Everything of the shop `demo`, also of products that did not change.
 fn work() -> anyhow::Result<Work> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -106,17 +106,17 @@ fn lengths(files: u64, bytes: u64) -> Vec<u64> {
 struct Worker {
     child: Child,
     orders: ChildStdin,
-    reports: BufReader<ChildStdout>,
+    reports: BufReader<ChildStderr>,
 }
 
 impl Worker {
     fn start(arguments: &Arguments) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("which program is this?")?;
         let mut command = Command::new(program);
-        command.arg("child").args(arguments.words()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg("child").args(arguments.words()).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().context("cannot start a child")?;
         let orders = child.stdin.take().context("a child without input")?;
-        let reports = BufReader::new(child.stdout.take().context("a child without output")?);
+        let reports = BufReader::new(child.stderr.take().context("a child without output")?);
         Ok(Self { child, orders, reports })
     }
 
@@ -125,7 +125,10 @@ impl Worker {
         writeln!(self.orders, "run")?;
         let mut line = String::new();
         self.reports.read_line(&mut line)?;
-        serde_json::from_str(&line).context("the child did not report")
+        let report: Report =
+            serde_json::from_str(&line).with_context(|| format!("the child did not report: {line}"))?;
+        ensure!((report.failed, report.quarantined) == (0, 0), "not all pictures were brought: {report:?}");
+        Ok(report)
     }
 }
 
@@ -188,8 +191,7 @@ impl Bench {
         let floods = if stalls { ", stalls and floods" } else { "" };
         let what = format!("{} MiB/s, {connections} connections{floods}", cap >> 20);
         eprintln!("{what}: {} pictures", lengths.len());
-        let report = Worker::start(&Self::arguments(&outside, lengths.len(), cap, connections, false))?.run()?;
-        ensure!(report.failed == 0, "{what}: {} pictures failed", report.failed);
+        Worker::start(&Self::arguments(&outside, lengths.len(), cap, connections, false))?.run()?;
         self.wire(&what, "sampan", cap, &outside.host.departures());
         if let Some(rclone) = &self.rclone {
             outside.host.forget();

@@ -1,23 +1,13 @@
-//! Benchmarks with their budgets. Each figure stands beside what was promised, and beside another program's where there
-//! is one; the exit status tells whether all promises were kept.
-//!
-//! What is measured runs in processes of its own, so that what plays the outside costs it nothing.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command prints its answers")]
-
-mod bucket;
-mod child;
-mod images;
-mod process;
-mod rclone;
-mod table;
+//! `bench`: see `bench help`.
+#![allow(clippy::print_stdout, reason = "a command prints its answers")]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use bench::child;
+use bench::images::{self, Scale};
+use bench::rclone::Rclone;
 use clap::{Parser, Subcommand};
-
-use crate::images::Scale;
-use crate::rclone::Rclone;
 
 #[derive(Debug, Parser)]
 #[command(about = "Measures what was promised")]

@@ -70,6 +70,8 @@ impl Rclone {
                 url,
             ]),
         };
+        // rclone's S3 starts with no bundle of roots beside its own.
+        command.env_remove("AWS_CA_BUNDLE");
         command.arg("--files-from").arg(list.path());
         let transfers = transfers.to_string();
         command.args(["--no-traverse", "--config", "", "--retries", "1", "--transfers", &transfers]);

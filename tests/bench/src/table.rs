@@ -116,7 +116,6 @@ impl Figures {
 impl fmt::Display for Figures {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::new();
-        table.load_preset(comfy_table::presets::UTF8_BORDERS_ONLY);
         table.set_header(["what", "who", "budget", "figure", "ratio", ""]);
         for row in &self.rows {
             let budget = match row.budget {

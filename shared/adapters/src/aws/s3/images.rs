@@ -24,11 +24,11 @@ const HAS: &str = "image_bucket.has";
 const PUT: &str = "image_bucket.put";
 const LIST: &str = "image_bucket.list";
 
-/// One try of putting an object: 32 MiB at 2 MiB/s, with time for S3 to answer. A link that is slower than that is as
+/// One try of putting a file: 32 MiB at 2 MiB/s, with time for S3 to answer. A link that is slower than that is as
 /// good as none.
-const PUT_ATTEMPT_MS_MAX: u64 = 20_000;
-/// Putting an object with all its tries: two whole ones and a short one.
-const PUT_CALL_MS_MAX: u64 = 45_000;
+const FILE_ATTEMPT_MS_MAX: u64 = 20_000;
+/// Putting a file with all its tries: two whole ones and a short one.
+const FILE_CALL_MS_MAX: u64 = 45_000;
 /// How long nothing at all may be taken or given before a try is lost, so that one that hangs does not wait for its end.
 const STALL_MS_MAX: u64 = 5_000;
 /// Bytes of a file that are read at once. The HTTP client holds some of these before the socket takes them.
@@ -73,11 +73,11 @@ fn checksum(digest: &ImageDigest) -> Result<String, PortError> {
     bytes.map(base64::encode)
 }
 
-/// The limits of a call that sends a picture, in place of those of all other calls.
-fn put_limits() -> Builder {
+/// The limits of a call that sends a file, in place of those of all other calls, which do for a thumbnail.
+fn file_limits() -> Builder {
     let limits = TimeoutConfig::builder()
-        .operation_attempt_timeout(Duration::from_millis(PUT_ATTEMPT_MS_MAX))
-        .operation_timeout(Duration::from_millis(PUT_CALL_MS_MAX));
+        .operation_attempt_timeout(Duration::from_millis(FILE_ATTEMPT_MS_MAX))
+        .operation_timeout(Duration::from_millis(FILE_CALL_MS_MAX));
     Builder::new().timeout_config(limits.build())
 }
 
@@ -92,10 +92,11 @@ impl ImageBucket for S3Images {
     }
 
     async fn put(&self, object: &ImageObject, body: ObjectBody<'_>) -> Result<Stored, PortError> {
-        let (body, checksum) = match body {
-            ObjectBody::File(file, bytes, digest) => (file_body(file, bytes).await?, checksum(digest)?),
+        let (body, checksum, limits) = match body {
+            ObjectBody::File(file, bytes, digest) => (file_body(file, bytes).await?, checksum(digest)?, file_limits()),
             ObjectBody::Bytes(bytes) => {
-                (ByteStream::from(bytes.to_vec()), base64::encode(Sha256::digest(bytes).as_slice()))
+                let checksum = base64::encode(Sha256::digest(bytes).as_slice());
+                (ByteStream::from(bytes.to_vec()), checksum, Builder::new())
             }
         };
         let call = self
@@ -109,7 +110,7 @@ impl ImageBucket for S3Images {
             // A checksum that is given goes as a header. One that the SDK reckons goes behind a body of chunks.
             .checksum_sha256(checksum)
             .body(body);
-        match call.customize().config_override(put_limits()).send().await {
+        match call.customize().config_override(limits).send().await {
             Ok(_) => Ok(Stored::Now),
             Err(error) if error.code() == Some(PRECONDITION_FAILED) => Ok(Stored::Before),
             Err(error) => Err(classify(PUT, error)),
