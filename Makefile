@@ -18,12 +18,12 @@ BUILD := $(CARGO) build --locked --workspace
 TOOLS := .tools/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run up demo down build test soak check clean
+.PHONY: help run up demo down build test soak bench-images check clean
 # Steps build on each other's files.
 .NOTPARALLEL:
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## Set everything up, start the local stack, show the main job on it; the stack stays up
 	@$(SAMPAN) local up --demo
@@ -42,6 +42,11 @@ test: build ## Run every test that needs no cloud account, with fresh seeds
 
 soak: build ## Run the same tests at the full counts
 	SAMPAN_SOAK=full $(CARGO) test --locked --workspace
+
+# One package, since what is measured is built as it is deployed, apart from everything else; RCLONE=/path/to/rclone names
+# another than the one on the PATH, BENCH=--quick takes seconds.
+bench-images: ## Measure the pictures: cap, CPU, memory, second run, beside rclone where it is installed
+	$(CARGO) run --locked --release --package bench -- images $(BENCH)
 
 check: $(TOOLS) ## Run what CI runs besides the tests: format, lints, docs, template, dependency policy
 	$(CARGO) fmt --all --check

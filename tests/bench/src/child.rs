@@ -25,8 +25,6 @@ use serde::{Deserialize, Serialize};
 use crate::images::path;
 use crate::process::Cost;
 
-/// Messages that are handed out at once: `ImagesBatchSize` of infra/template.yaml.
-const BATCH_MESSAGES: u64 = 10;
 /// Pictures of one product.
 const PICTURES_PER_PRODUCT: u64 = 5;
 /// The longest that Lambda lets an invocation run, in milliseconds.
@@ -50,6 +48,9 @@ pub struct Arguments {
     /// Connections at once.
     #[arg(long)]
     pub connections: usize,
+    /// How many messages are handed out at once.
+    #[arg(long)]
+    pub batch: u64,
     /// Whether they are made smaller.
     #[arg(long)]
     pub thumbnails: bool,
@@ -58,9 +59,9 @@ pub struct Arguments {
 impl Arguments {
     /// As they are written on a command line.
     pub fn words(&self) -> Vec<String> {
-        let Self { host, bucket, files, cap, connections, thumbnails } = self;
+        let Self { host, bucket, files, cap, connections, batch, thumbnails } = self;
         let mut words = vec![format!("--host={host}"), format!("--bucket={bucket}"), format!("--files={files}")];
-        words.extend([format!("--cap={cap}"), format!("--connections={connections}")]);
+        words.extend([format!("--cap={cap}"), format!("--connections={connections}"), format!("--batch={batch}")]);
         words.extend(thumbnails.then(|| "--thumbnails".to_owned()));
         words
     }
@@ -99,7 +100,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         let before = Cost::own()?;
         let (mut failed, now) = (0, SystemClock.now());
         let deadline = Deadline::from_lambda(u64::try_from(now.saturating_add_ms(INVOCATION_MS_MAX).get())?);
-        for first in (0..arguments.files).step_by(usize::try_from(BATCH_MESSAGES)?) {
+        for first in (0..arguments.files).step_by(usize::try_from(arguments.batch)?) {
             let event = batch(&arguments, first, now)?;
             let (limits, told) = ((deadline, cap.connections() + BESIDE_TRANSFERS), (&SystemClock, &log));
             let answer = handle(event, limits, &source, (&bucket, &manifest), &studio, &quarantine, told).await?;
@@ -116,7 +117,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
 /// The messages from this one on.
 fn batch(arguments: &Arguments, first: u64, now: UnixMillis) -> anyhow::Result<SqsEvent> {
     let mut event = SqsEvent::default();
-    for nth in first..arguments.files.min(first + BATCH_MESSAGES) {
+    for nth in first..arguments.files.min(first + arguments.batch) {
         let mut message = SqsMessage::default();
         message.message_id = Some(format!("m{nth}"));
         message.body = Some(images::write(&request(arguments, nth, now)?)?);

@@ -12,17 +12,23 @@ use tokio::runtime::Runtime;
 
 use crate::bucket::Bucket;
 use crate::child::{Arguments, Report};
+use crate::process::Cost;
 use crate::rclone::{Rclone, To};
 use crate::table::{Budget, Figures, Row, Unit};
 
 /// The caps and connections that are promised for.
 const CAPS_MIB: [u64; 2] = [5, 50];
-const CONNECTIONS: [usize; 2] = [1, 10];
+const CONNECTIONS_MAX: usize = 10;
+const CONNECTIONS: [usize; 2] = [1, CONNECTIONS_MAX];
+/// Messages that Lambda hands out at once: `ImagesBatchSize` of infra/template.yaml.
+const BATCH_MESSAGES: u64 = 10;
 /// What may leave the source in the worst second, and what must on the average while there is work, in hundredths of the
 /// cap.
 const WORST_PERCENT_MAX: u64 = 105;
 const MEAN_PERCENT_MIN: u64 = 98;
 const WINDOW: Duration = Duration::from_secs(1);
+/// What the source's send buffers hold together, in thousandths of a second of the cap.
+const BUFFERED_PER_MILLE: u64 = 2;
 /// How long a source stalls before it floods, and after how much of a picture.
 const STALL_MS: u64 = 2_000;
 const STALL_BYTES: u64 = 150_000;
@@ -75,11 +81,10 @@ impl Outside {
         Ok(Self { host, bucket: Bucket::start().await.context("no bucket")? })
     }
 
-    /// The pictures whose bytes the bucket has.
-    fn stored(&self) -> u64 {
-        let stored: BTreeSet<String> = self.bucket.digests("originals/").into_iter().collect();
-        let bodies = self.host.paths().into_iter().filter_map(|path| self.host.resource(&path));
-        let digests = bodies.map(|resource| hex::encode(resource.body.sha256()));
+    /// How many of the pictures a bucket has, byte for byte.
+    fn stored(&self, bucket: &Bucket) -> u64 {
+        let stored: BTreeSet<String> = bucket.digests("").into_iter().collect();
+        let digests = resources(&self.host).into_iter().map(|(_, resource)| hex::encode(resource.body.sha256()));
         digests.map(|digest| u64::from(stored.contains(&digest))).sum()
     }
 }
@@ -144,9 +149,9 @@ pub fn run(scale: Scale, rclone: Option<Rclone>) -> anyhow::Result<Figures> {
     let mut bench = Bench { runtime: Runtime::new()?, scale, rclone, figures: Figures::default() };
     for mib in CAPS_MIB {
         for connections in CONNECTIONS {
-            bench.cap(mib << 20, connections, false)?;
+            bench.cap(mib << 20, connections, Source::Flows)?;
         }
-        bench.cap(mib << 20, 10, true)?;
+        bench.cap(mib << 20, CONNECTIONS_MAX, Source::Floods)?;
     }
     bench.costs()?;
     bench.large()?;
@@ -156,6 +161,24 @@ pub fn run(scale: Scale, rclone: Option<Rclone>) -> anyhow::Result<Figures> {
         None => bench.figures.remark("rclone is not installed: nothing stands beside us, and its CPU is no budget."),
     }
     Ok(bench.figures)
+}
+
+/// How a source sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// As fast as it is let.
+    Flows,
+    /// Not at all for a while, and then all at once.
+    Floods,
+}
+
+impl Source {
+    const fn told(self) -> &'static str {
+        match self {
+            Self::Flows => "",
+            Self::Floods => ", stalls and floods",
+        }
+    }
 }
 
 struct Bench {
@@ -170,9 +193,17 @@ impl Bench {
         self.runtime.block_on(Outside::with(options, size, lengths))
     }
 
-    fn arguments(outside: &Outside, files: usize, cap: u64, connections: usize, thumbnails: bool) -> Arguments {
-        let (host, bucket) = (outside.host.url.clone(), outside.bucket.url.clone());
-        Arguments { host, bucket, files: u64::try_from(files).unwrap_or_default(), cap, connections, thumbnails }
+    /// Without a cap, as the stack hands messages out.
+    fn arguments(outside: &Outside, files: usize) -> Arguments {
+        Arguments {
+            host: outside.host.url.clone(),
+            bucket: outside.bucket.url.clone(),
+            files: u64::try_from(files).unwrap_or_default(),
+            cap: NO_CAP,
+            connections: CONNECTIONS_MAX,
+            batch: BATCH_MESSAGES,
+            thumbnails: false,
+        }
     }
 
     /// What a picture of the run under a cap has.
@@ -181,17 +212,17 @@ impl Bench {
         lengths((bytes / 700_000).max(1), bytes)
     }
 
-    /// Under a cap; from a source that stalls and then floods.
-    fn cap(&mut self, cap: u64, connections: usize, stalls: bool) -> anyhow::Result<()> {
+    /// Under a cap. All messages are handed out at once, so that there is work all the time.
+    fn cap(&mut self, cap: u64, connections: usize, source: Source) -> anyhow::Result<()> {
         let lengths = self.at_cap(cap);
-        let outside = self.outside(Options::default(), TINY, &lengths)?;
-        if stalls {
+        let outside = self.outside(watching(cap, connections), TINY, &lengths)?;
+        if source == Source::Floods {
             stall(&outside.host, connections);
         }
-        let floods = if stalls { ", stalls and floods" } else { "" };
-        let what = format!("{} MiB/s, {connections} connections{floods}", cap >> 20);
+        let what = format!("{} MiB/s, {connections} connections{}", cap >> 20, source.told());
         eprintln!("{what}: {} pictures", lengths.len());
-        Worker::start(&Self::arguments(&outside, lengths.len(), cap, connections, false))?.run()?;
+        let plain = Self::arguments(&outside, lengths.len());
+        Worker::start(&Arguments { cap, connections, batch: plain.files, ..plain })?.run()?;
         self.wire(&what, "sampan", cap, &outside.host.departures());
         if let Some(rclone) = &self.rclone {
             outside.host.forget();
@@ -231,47 +262,37 @@ impl Bench {
         let options = Options { send_buffer_bytes: None, ..Options::default() };
         let outside = self.outside(options, TINY, &lengths)?;
         let what = format!("{} files, {} MB", self.scale.files, self.scale.bytes / 1_000_000);
-        let arguments = Self::arguments(&outside, lengths.len(), NO_CAP, 10, false);
-        let mut ours: Vec<Report> = Vec::new();
-        let mut theirs = Vec::new();
-        let mut last = None;
+        let arguments = Self::arguments(&outside, lengths.len());
+        let (mut ours, mut to_bucket, mut to_files, mut last) = (Vec::new(), Vec::new(), Vec::new(), None);
         for round in 0..ROUNDS {
             eprintln!("{what}, without a cap, {} of {ROUNDS}", round + 1);
             outside.bucket.clear();
             let mut worker = Worker::start(&arguments)?;
-            ours.push(worker.run()?);
+            let report = worker.run()?;
+            ours.push(Cost { cpu: Duration::from_millis(report.cpu_ms), peak_bytes: report.peak_bytes });
             last = Some(worker);
             if let Some(rclone) = &self.rclone {
-                let (to, from) = (TempDir::new()?, outside.host.url_of(BELOW));
-                let names = names(lengths.len());
-                let directory = rclone.copy(&from, &names, To::Directory(to.path()), None, 10)?;
-                let elsewhere = self.runtime.block_on(Bucket::start())?;
-                theirs.push((directory.cost, rclone.copy(&from, &names, To::Bucket(&elsewhere.url), None, 10)?.cost));
+                let (directory, elsewhere) = (TempDir::new()?, self.runtime.block_on(Bucket::start())?);
+                let (from, names) = (outside.host.url_of(BELOW), names(lengths.len()));
+                let copy = |to| rclone.copy(&from, &names, to, None, CONNECTIONS_MAX);
+                to_files.push(copy(To::Directory(directory.path()))?.cost);
+                to_bucket.push(copy(To::Bucket(&elsewhere.url))?.cost);
+                ensure!(outside.stored(&elsewhere) == self.scale.files, "rclone did not store every picture");
             }
         }
-        let least = |costs: &mut dyn Iterator<Item = u64>| costs.min();
-        let to_directory = least(&mut theirs.iter().map(|(cost, _)| millis(cost.cpu)));
-        let to_bucket = least(&mut theirs.iter().map(|(_, cost)| millis(cost.cpu)));
-        let cpu = least(&mut ours.iter().map(|report| report.cpu_ms)).unwrap_or_default();
-        let cpu_budget = to_bucket.map_or(Budget::None, Budget::AtMost);
-        self.count(&format!("{what}: CPU"), "sampan", cpu, Unit::Time, cpu_budget);
-        for (who, cpu) in [("rclone to S3", to_bucket), ("rclone to files", to_directory)] {
-            if let Some(cpu) = cpu {
-                self.count(&format!("{what}: CPU"), who, cpu, Unit::Time, Budget::None);
-            }
-        }
-        let peak = ours.iter().map(|report| report.peak_bytes).max().unwrap_or_default();
-        self.count(&format!("{what}: peak memory"), "sampan", peak, Unit::Bytes, Budget::AtMost(PEAK_BYTES_MAX));
-        for (who, peak) in [
-            ("rclone to S3", theirs.iter().map(|(_, cost)| cost.peak_bytes).max()),
-            ("rclone to files", theirs.iter().map(|(cost, _)| cost.peak_bytes).max()),
+        let cpu = cpu_ms(&to_bucket).map_or(Budget::None, Budget::AtMost);
+        for (who, costs, cpu, peak) in [
+            ("sampan", &ours, cpu, Budget::AtMost(PEAK_BYTES_MAX)),
+            ("rclone to S3", &to_bucket, Budget::None, Budget::None),
+            ("rclone to files", &to_files, Budget::None, Budget::None),
         ] {
-            if let Some(peak) = peak {
-                self.count(&format!("{what}: peak memory"), who, peak, Unit::Bytes, Budget::None);
+            if let (Some(cpu_ms), Some(peak_bytes)) = (cpu_ms(costs), costs.iter().map(|cost| cost.peak_bytes).max()) {
+                self.count(&format!("{what}: CPU"), who, cpu_ms, Unit::Time, cpu);
+                self.count(&format!("{what}: peak memory"), who, peak_bytes, Unit::Bytes, peak);
             }
         }
-        let stored = Budget::Exactly(self.scale.files);
-        self.count(&format!("{what}: in the bucket"), "sampan", outside.stored(), Unit::Count, stored);
+        let (stored, all) = (outside.stored(&outside.bucket), Budget::Exactly(self.scale.files));
+        self.count(&format!("{what}: in the bucket"), "sampan", stored, Unit::Count, all);
         last.map_or(Ok(()), |mut worker| self.again(&outside, &mut worker))
     }
 
@@ -303,7 +324,7 @@ impl Bench {
         count("10 % changed: image bytes", asked.body_bytes, Unit::Bytes, Budget::Exactly(bytes));
         count("10 % changed: objects put", calls.puts, Unit::Count, Budget::Exactly(files_changed));
         count("10 % changed: bytes put", calls.put_bytes, Unit::Bytes, Budget::Exactly(bytes));
-        count("10 % changed: in the bucket", outside.stored(), Unit::Count, Budget::Exactly(files));
+        count("10 % changed: in the bucket", outside.stored(&outside.bucket), Unit::Count, Budget::Exactly(files));
         ensure!(outside.bucket.lies().is_empty(), "something is in the bucket under another name than its own");
         Ok(())
     }
@@ -315,10 +336,11 @@ impl Bench {
         eprintln!("one picture of {} MB among {}", LARGE_BYTES / 1_000_000, lengths.len());
         let options = Options { send_buffer_bytes: None, ..Options::default() };
         let outside = self.outside(options, TINY, &lengths)?;
-        let report = Worker::start(&Self::arguments(&outside, lengths.len(), NO_CAP, 10, false))?.run()?;
+        let report = Worker::start(&Self::arguments(&outside, lengths.len()))?.run()?;
         let what = format!("one image of {} MB: peak memory", LARGE_BYTES / 1_000_000);
         self.count(&what, "sampan", report.peak_bytes, Unit::Bytes, Budget::AtMost(PEAK_BYTES_MAX));
-        let stored = (outside.stored(), Budget::Exactly(u64::try_from(lengths.len()).unwrap_or_default()));
+        let stored =
+            (outside.stored(&outside.bucket), Budget::Exactly(u64::try_from(lengths.len()).unwrap_or_default()));
         self.count("one large image: in the bucket", "sampan", stored.0, Unit::Count, stored.1);
         Ok(())
     }
@@ -329,7 +351,8 @@ impl Bench {
         eprintln!("{} pictures with thumbnails", lengths.len());
         let options = Options { send_buffer_bytes: None, ..Options::default() };
         let outside = self.outside(options, PHOTOGRAPH, &lengths)?;
-        let report = Worker::start(&Self::arguments(&outside, lengths.len(), NO_CAP, 10, true))?.run()?;
+        let report =
+            Worker::start(&Arguments { thumbnails: true, ..Self::arguments(&outside, lengths.len()) })?.run()?;
         let what = format!("{} files with thumbnails", lengths.len());
         self.count(&format!("{what}: CPU"), "sampan", report.cpu_ms, Unit::Time, Budget::None);
         self.count(&format!("{what}: peak memory"), "sampan", report.peak_bytes, Unit::Bytes, Budget::None);
@@ -339,8 +362,16 @@ impl Bench {
     }
 }
 
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+/// A host whose send buffers hold so small a part of a second together that its record agrees with the wire, and are no
+/// smaller: a source that waits for every few kilobytes to be received is slower than the cap by itself.
+fn watching(cap: u64, connections: usize) -> Options {
+    let each = cap / 1_000 * BUFFERED_PER_MILLE / u64::try_from(connections).unwrap_or(u64::MAX);
+    Options { send_buffer_bytes: usize::try_from(each).ok(), ..Options::default() }
+}
+
+/// The processor time of the cheapest, in milliseconds.
+fn cpu_ms(costs: &[Cost]) -> Option<u64> {
+    costs.iter().map(|cost| u64::try_from(cost.cpu.as_millis()).unwrap_or(u64::MAX)).min()
 }
 
 fn names(files: usize) -> Vec<String> {

@@ -5,22 +5,16 @@
 //! at most the cap, the bucket's depth and the open receive buffers: with the shares below 104 % of the cap.
 
 use std::future::Future;
-use std::num::NonZeroU32;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use governor::clock::Clock;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::Mutex;
+use tokio::time::Sleep;
 
-/// The limiter counts in units of so many bytes, because it keeps whole nanoseconds a unit: at 1 GiB/s that is 0.2 % too
-/// fast, at 50 MiB/s 0.02 %.
-const UNIT_BYTES: u64 = 256;
 /// How deep the bucket is: what may come at once, in thousandths of a second of the cap. Deep enough for timers that fire
 /// some milliseconds late.
 const BUCKET_PER_MILLE: u64 = 15;
@@ -76,67 +70,65 @@ impl Cap {
 }
 
 /// The bucket that all transfers take from.
+///
+/// Whoever takes is told at once when its turn is, and waits for that by itself. There is no queue that one could stand
+/// at the head of and not go on: a connection that nobody reads at the moment holds up no other.
 #[derive(Debug)]
 pub struct Throttle {
-    bucket: DefaultDirectRateLimiter,
-    bucket_bytes: u64,
-    /// Taken and not used: the next ones take it first.
-    returned: AtomicU64,
-    /// Who waits, waits in turn.
-    turn: Mutex<()>,
+    bytes_per_second: u64,
+    /// How long the cap takes to fill the bucket.
+    depth: Duration,
+    /// When the bucket will be full again, after all that was taken.
+    full_at: Mutex<Instant>,
 }
 
 impl Throttle {
     /// A bucket that fills with the cap.
     pub fn new(cap: Cap) -> Self {
-        let per_second = cap.bytes_per_second.max(BYTES_PER_SECOND_MIN);
-        let unit = Duration::from_nanos(1_000_000_000_u64.saturating_mul(UNIT_BYTES) / per_second);
-        let units = u32::try_from(cap.bucket_bytes() / UNIT_BYTES).ok().and_then(NonZeroU32::new);
-        let units = units.unwrap_or(NonZeroU32::MIN);
-        let quota = Quota::with_period(unit.max(Duration::from_nanos(1))).unwrap_or(Quota::per_second(NonZeroU32::MAX));
-        Self {
-            bucket: RateLimiter::direct(quota.allow_burst(units)),
-            bucket_bytes: u64::from(units.get()).saturating_mul(UNIT_BYTES),
-            returned: AtomicU64::new(0),
-            turn: Mutex::new(()),
-        }
+        let bytes_per_second = cap.bytes_per_second.max(BYTES_PER_SECOND_MIN);
+        let depth = time_of(cap.bucket_bytes(), bytes_per_second);
+        Self { bytes_per_second, depth, full_at: Mutex::new(Instant::now()) }
     }
 
-    /// Takes so many bytes, after whoever asked before, when the cap has them.
+    /// Takes so many bytes, when the cap has them after all that was taken before.
     pub async fn take(&self, bytes: u64) {
-        let mut wanted = bytes.saturating_sub(self.take_returned(bytes));
-        if wanted == 0 {
-            return;
+        /// Given back when nobody waits for it any more.
+        struct Booked<'a>(&'a Throttle, u64);
+        impl Drop for Booked<'_> {
+            fn drop(&mut self) {
+                self.0.give_back(self.1);
+            }
         }
-        let _turn = self.turn.lock().await;
-        while wanted > 0 {
-            let part = wanted.min(self.bucket_bytes);
-            let units = part.div_ceil(UNIT_BYTES);
-            self.wait_for(units).await;
-            self.give_back(units.saturating_mul(UNIT_BYTES).saturating_sub(part));
-            wanted -= part;
-        }
+        let Some(due) = self.book(bytes) else { return };
+        let mut booked = Booked(self, bytes);
+        tokio::time::sleep_until(due.into()).await;
+        booked.1 = 0;
+    }
+
+    /// Takes so many bytes, which the cap has at the time that this gives: now, when it gives none.
+    fn book(&self, bytes: u64) -> Option<Instant> {
+        let (now, mut full_at) = (Instant::now(), self.full_at());
+        *full_at = (*full_at).max(now) + time_of(bytes, self.bytes_per_second);
+        full_at.checked_sub(self.depth).filter(|due| *due > now)
     }
 
     /// Gives back what was taken and did not come.
     pub fn give_back(&self, bytes: u64) {
-        self.returned.fetch_add(bytes, Ordering::AcqRel);
-    }
-
-    fn take_returned(&self, bytes: u64) -> u64 {
-        let took = self
-            .returned
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |returned| Some(returned.saturating_sub(bytes)));
-        took.unwrap_or(0).min(bytes)
-    }
-
-    async fn wait_for(&self, units: u64) {
-        let Some(units) = u32::try_from(units).ok().and_then(NonZeroU32::new) else { return };
-        // More than the bucket holds is never asked for.
-        while let Ok(Err(not_until)) = self.bucket.check_n(units) {
-            tokio::time::sleep(not_until.wait_time_from(self.bucket.clock().now())).await;
+        let mut full_at = self.full_at();
+        if let Some(earlier) = full_at.checked_sub(time_of(bytes, self.bytes_per_second)) {
+            *full_at = earlier;
         }
     }
+
+    fn full_at(&self) -> MutexGuard<'_, Instant> {
+        self.full_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long so many bytes take, to the nanosecond.
+fn time_of(bytes: u64, bytes_per_second: u64) -> Duration {
+    let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(bytes_per_second.max(1));
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 /// Bytes that were taken for a receive buffer. What did not come is given back when this is dropped.
@@ -177,7 +169,12 @@ impl Meter {
     }
 }
 
-type Taking = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Bytes that were taken, and whose time is not yet.
+struct Waiting {
+    until: Pin<Box<Sleep>>,
+    bytes: u64,
+    since: Instant,
+}
 
 /// A connection whose reads are under the cap.
 pub(super) struct Throttled {
@@ -186,7 +183,7 @@ pub(super) struct Throttled {
     meter: Arc<Meter>,
     /// For what its receive buffer may hold unread.
     buffer: Taken,
-    taking: Option<(Taking, u64, Instant)>,
+    waiting: Option<Waiting>,
     /// Taken for the read that comes next.
     credit: u64,
 }
@@ -195,19 +192,24 @@ impl Throttled {
     /// Puts a connection under the cap. For what its receive buffer may hold was taken before it was opened.
     pub(super) fn new(stream: TcpStream, buffer: Taken, meter: Arc<Meter>) -> Self {
         let throttle = Arc::clone(&buffer.throttle);
-        Self { stream, throttle, meter, buffer, taking: None, credit: 0 }
+        Self { stream, throttle, meter, buffer, waiting: None, credit: 0 }
     }
 
     fn poll_take(&mut self, cx: &mut Context<'_>, bytes: u64) -> Poll<()> {
-        let (taking, taken, _) = self.taking.get_or_insert_with(|| {
-            let throttle = Arc::clone(&self.throttle);
-            (Box::pin(async move { throttle.take(bytes).await }), bytes, Instant::now())
-        });
-        ready!(taking.as_mut().poll(cx));
-        self.credit = *taken;
-        if let Some((_, _, since)) = self.taking.take() {
-            let waited_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if self.waiting.is_none() {
+            let Some(due) = self.throttle.book(bytes) else {
+                self.credit = bytes;
+                return Poll::Ready(());
+            };
+            let until = Box::pin(tokio::time::sleep_until(due.into()));
+            self.waiting = Some(Waiting { until, bytes, since: Instant::now() });
+        }
+        if let Some(waiting) = &mut self.waiting {
+            ready!(waiting.until.as_mut().poll(cx));
+            self.credit = waiting.bytes;
+            let waited_ms = u64::try_from(waiting.since.elapsed().as_millis()).unwrap_or(u64::MAX);
             self.meter.throttled_ms.fetch_add(waited_ms, Ordering::AcqRel);
+            self.waiting = None;
         }
         Poll::Ready(())
     }
@@ -219,7 +221,8 @@ impl Drop for Throttled {
         if !self.meter.is_drained.load(Ordering::Acquire) {
             self.buffer.bytes = 0;
         }
-        self.throttle.give_back(self.credit);
+        let waiting = self.waiting.as_ref().map_or(0, |waiting| waiting.bytes);
+        self.throttle.give_back(self.credit.saturating_add(waiting));
     }
 }
 
@@ -288,13 +291,48 @@ mod tests {
         assert_eq!(Cap { bytes_per_second: 50 * MIB, connections: 10 }.divided(2).bytes_per_second, 25 * MIB);
     }
 
+    async fn is_had_at_once(throttle: &Throttle, bytes: u64) -> bool {
+        tokio::time::timeout(Duration::ZERO, throttle.take(bytes)).await.is_ok()
+    }
+
     #[tokio::test]
-    async fn what_was_given_back_is_taken_first() {
+    async fn what_was_given_back_or_not_waited_for_is_there_for_others() {
         let throttle = Throttle::new(Cap { bytes_per_second: BYTES_PER_SECOND_MIN, connections: 1 });
         throttle.take(BUCKET_BYTES_MIN).await;
-        throttle.give_back(3 * UNIT_BYTES);
-        let at_once = tokio::time::timeout(Duration::ZERO, throttle.take(3 * UNIT_BYTES)).await;
-        assert!(at_once.is_ok());
-        assert!(tokio::time::timeout(Duration::ZERO, throttle.take(UNIT_BYTES)).await.is_err());
+        throttle.give_back(3_000);
+        assert!(!is_had_at_once(&throttle, 4_000).await);
+        assert!(is_had_at_once(&throttle, 3_000).await);
+        assert!(!is_had_at_once(&throttle, 1_000).await);
+    }
+
+    #[tokio::test]
+    async fn who_waits_and_does_not_go_on_holds_up_nobody() {
+        let throttle = Throttle::new(Cap { bytes_per_second: MIB, connections: 1 });
+        throttle.take(MIB / 100).await;
+        let mut idle = Box::pin(throttle.take(MIB / 100));
+        assert!(futures::poll!(&mut idle).is_pending());
+        let began = Instant::now();
+        throttle.take(MIB / 100).await;
+        assert!(began.elapsed() >= Duration::from_millis(15), "the idle one's bytes count all the same");
+        idle.await;
+    }
+
+    #[tokio::test]
+    async fn what_many_take_is_never_more_than_bucket_and_cap_and_hardly_less() {
+        let (bytes_per_second, began) = (10 * MIB, Instant::now());
+        let throttle = Throttle::new(Cap { bytes_per_second, connections: 10 });
+        let take = |_| async {
+            let mut taken = 0;
+            while began.elapsed() < Duration::from_millis(500) {
+                throttle.take(READ_BYTES_MAX).await;
+                throttle.give_back(READ_BYTES_MAX / 4);
+                taken += READ_BYTES_MAX - READ_BYTES_MAX / 4;
+            }
+            taken
+        };
+        let taken: u64 = futures::future::join_all((0..10).map(take)).await.into_iter().sum();
+        let had = u64::try_from(began.elapsed().as_millis()).unwrap() * bytes_per_second / 1_000;
+        let most = had + bytes_per_second / 1_000 * BUCKET_PER_MILLE + bytes_per_second / 1_000;
+        assert!((had * 90 / 100..=most).contains(&taken), "{taken} of {had}");
     }
 }
