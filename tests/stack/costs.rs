@@ -131,8 +131,7 @@ pub async fn batch(stage: Arc<Stage>) -> anyhow::Result<()> {
             &trades,
             &products,
             &quarantine,
-            &SystemClock,
-            &log,
+            (&SystemClock, &log),
         );
         ensure!(answer.await?.batch_item_failures.is_empty(), "a record failed");
         counted.push(counter.calls());

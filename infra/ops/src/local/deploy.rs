@@ -8,6 +8,7 @@ use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_sdk_cloudformation::types::{Capability, Parameter, StackStatus};
 use aws_types::SdkConfig;
+use sha2::{Digest, Sha256};
 
 use super::marketplaces::Marketplaces;
 use super::package::Package;
@@ -111,6 +112,18 @@ pub(super) fn parameters(
     Ok(fixed.into_iter().chain(budget).chain(connections).chain(code).chain(chosen).map(parameter).collect())
 }
 
+/// Puts the template beside the code, and tells where it is: a call takes 51,200 bytes of a template, a bucket's object
+/// may have a million. Source: CloudFormation quotas.
+async fn put_template(config: &SdkConfig, stack: &str, template: String) -> anyhow::Result<String> {
+    let (bucket, key) = (bucket(stack), format!("template-{}.yaml", hex::encode(Sha256::digest(&template))));
+    let endpoint = config.endpoint_url().context("the local stack has no endpoint")?;
+    let url = format!("{endpoint}/{bucket}/{key}");
+    let body = aws_sdk_s3::primitives::ByteStream::from(template.into_bytes());
+    let put = s3(config).put_object().bucket(bucket).key(key).body(body).send().await;
+    put.context("cannot upload the template")?;
+    Ok(url)
+}
+
 /// Creates or updates the stack and waits for it. The same again is not a change and not an error.
 pub(super) async fn apply(
     config: &SdkConfig,
@@ -125,14 +138,15 @@ pub(super) async fn apply(
     if let Some(key) = unknown {
         bail!("{} has no parameter {key}", template.display());
     }
+    let url = put_template(config, name, body).await?;
     if status(&client, name).await?.is_none() {
-        let create = client.create_stack().stack_name(name).template_body(body).set_parameters(Some(parameters));
+        let create = client.create_stack().stack_name(name).template_url(url).set_parameters(Some(parameters));
         create.capabilities(Capability::CapabilityIam).send().await.context("cannot create the stack")?;
         wait(&client, name).await?;
         step("Stack", &format!("{name} created"));
         return Ok(());
     }
-    let update = client.update_stack().stack_name(name).template_body(body).set_parameters(Some(parameters));
+    let update = client.update_stack().stack_name(name).template_url(url).set_parameters(Some(parameters));
     match update.capabilities(Capability::CapabilityIam).send().await {
         Ok(_) => {
             wait(&client, name).await?;

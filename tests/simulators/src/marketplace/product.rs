@@ -153,7 +153,7 @@ impl Product {
             8..10 => self.white = if self.white.is_some() { None } else { Some(picture) },
             10..12 if self.details.is_empty() => self.details.push(picture),
             10..12 => drop(self.details.remove(0)),
-            12 => drop(self.variants.pop()),
+            12 if !self.variants.is_empty() => drop(self.variants.pop()),
             13 => self.shelf = if picture.is_multiple_of(2) { Shelf::Expired } else { Shelf::TakenAway },
             14 if picture.is_multiple_of(4) => self.shelf = Shelf::Odd,
             _ => match self.variants.first_mut() {
