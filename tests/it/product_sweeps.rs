@@ -280,7 +280,8 @@ impl World {
 
     /// Lets so many of a hundred pushes arrive that were sent meanwhile, twice each.
     async fn deliver(&self, percent: u64) {
-        for push in self.catalogue.assortment().take_pushes() {
+        let pushes = self.catalogue.assortment().take_pushes();
+        for push in pushes {
             if push.product % 100 < percent {
                 self.products.changed(&product(push.product), push.at).await.unwrap();
                 self.products.changed(&product(push.product), push.at).await.unwrap();

@@ -34,7 +34,8 @@ fn s3(stage: &Stage) -> Client {
 
 /// A picture that no product of the simulated marketplace has.
 pub fn image(stage: &Stage, product: u32) -> anyhow::Result<ImageKey> {
-    let product = format!("1688#strays-{}#{product}", &stage.run[stage.run.len() - 8..]).parse()?;
+    let product =
+        format!("1688#strays-{}#{product}", stage.run.get(stage.run.len() - 8..).unwrap_or_default()).parse()?;
     Ok(ImageKey { product, position: Position::new("main-1")? })
 }
 
