@@ -31,8 +31,9 @@ const FILE_ATTEMPT_MS_MAX: u64 = 20_000;
 const FILE_CALL_MS_MAX: u64 = 45_000;
 /// How long nothing at all may be taken or given before a try is lost, so that one that hangs does not wait for its end.
 const STALL_MS_MAX: u64 = 5_000;
-/// Bytes of a file that are read at once. The HTTP client holds some of these before the socket takes them.
-const READ_BYTES: usize = 64 * 1_024;
+/// Bytes of a file that are read at once, on another thread each time. The HTTP client holds some of these before the
+/// socket takes them.
+const READ_BYTES: usize = 256 * 1_024;
 
 /// For whoever serves the bucket to a browser: what is under a key never changes. Source: RFC 8246.
 const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";

@@ -24,8 +24,8 @@ const BUFFERS_PER_MILLE: u64 = 25;
 const BUFFER_BYTES_MIN: u64 = 8 * 1_024;
 /// The largest, in bytes: at 5 ms to a host nearby that is 50 MiB/s for one connection.
 const BUFFER_BYTES_MAX: u64 = 256 * 1_024;
-/// The most that one read takes, in bytes, so that transfers take turns.
-const READ_BYTES_MAX: u64 = 16 * 1_024;
+/// The most that one read takes, in bytes, so that transfers take turns; never more than a receive buffer holds.
+const READ_BYTES_MAX: u64 = 64 * 1_024;
 /// The least that the bucket holds, in bytes, at caps that are lower than anybody wants.
 const BUCKET_BYTES_MIN: u64 = 4 * 1_024;
 /// The lowest cap, in bytes a second: below it not even one receive buffer is a small part of a second.
@@ -233,7 +233,8 @@ impl AsyncRead for Throttled {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        let room = u64::try_from(buffer.remaining()).unwrap_or(u64::MAX).min(READ_BYTES_MAX);
+        let room = u64::try_from(buffer.remaining()).unwrap_or(u64::MAX);
+        let room = room.min(READ_BYTES_MAX).min(self.buffer.bytes);
         if room == 0 {
             return Poll::Ready(Ok(()));
         }
