@@ -222,12 +222,15 @@ impl Planner<'_> {
         self.messages += 1;
         let id = MessageId::new(format!("{}{:04}", self.now.get(), self.messages))?;
         let text = samples::push(name, trades, &id, at)?;
-        let channel = Channel::Ali1688(ShopId::new(SHOP)?);
-        let sender = channel.sender();
-        let events = match trades {
-            [] | [_] => vec![(sender, id.to_string())],
-            several => (0..several.len()).map(|place| (sender.clone(), format!("{id}.{place}"))).collect(),
+        let shop = ShopId::new(SHOP)?;
+        let read = protocols::ali1688::push::read(&text, &shop)?.events;
+        let channel = Channel::Ali1688(shop);
+        // Of one that says nothing for us intake alone tells, by the message's own id.
+        let ids = match read.is_empty() {
+            true => vec![id.to_string()],
+            false => read.iter().filter_map(|event| event.id().map(str::to_owned)).collect(),
         };
+        let events = ids.into_iter().map(|id| (channel.sender(), id)).collect();
         let delivery = Delivery { channel, text, id: id.to_string() };
         Ok(Planned { kind: name.to_owned(), act: Act::Deliver(delivery), events, expected: ACCEPTED })
     }
