@@ -16,8 +16,6 @@ use simulators::marketplace::server::{Options, Server, ShopOptions};
 
 /// The routes of a simulator answer from memory.
 const REQUEST_MS_MAX: u64 = 10_000;
-/// Between two looks at what an image host counted, in milliseconds.
-const SETTLED_MS: u64 = 200;
 /// Trades that are read at once to compare them.
 const READS_AT_ONCE_MAX: usize = 16;
 
@@ -166,20 +164,6 @@ impl SimulatedImages {
     pub fn path<'a>(&self, url: &'a str) -> Option<&'a str> {
         let path = url.strip_prefix(&self.url).filter(|path| path.starts_with('/'))?;
         Some(path.split_once('?').map_or(path, |(path, _)| path))
-    }
-
-    /// What it counted since it was last told to forget, once that no longer grows: the last bytes of an answer count when
-    /// they have left the kernel, which may be after the other side has them.
-    pub async fn settled(&self) -> anyhow::Result<Counted> {
-        let mut counted = self.counted().await?;
-        loop {
-            tokio::time::sleep(Duration::from_millis(SETTLED_MS)).await;
-            let again = self.counted().await?;
-            if again == counted {
-                return Ok(again);
-            }
-            counted = again;
-        }
     }
 
     /// What it counted since it was last told to forget.

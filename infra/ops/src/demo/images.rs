@@ -53,7 +53,7 @@ impl Act<'_> {
     async fn run(&mut self, what: &str, judge: fn(&Figures, Counted) -> Option<String>) -> anyhow::Result<()> {
         self.host.forget().await?;
         let synced = Syncer::new(self.session)?.run(&self.work).await?;
-        let counted = self.host.settled().await?;
+        let counted = self.host.counted().await?;
         let Synced { requested, again, figures, dead, waiting, .. } = &synced;
         let asked = requested.saturating_add(*again);
         let count = |outcome: &str| figures.ended_as(outcome).to_string();

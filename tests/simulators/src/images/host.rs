@@ -28,6 +28,9 @@ const CHANGE_S: i64 = 3_600;
 /// How wide and high a picture is whose pixels nobody looks at.
 const SMALL_SIZE: (u16, u16) = (32, 32);
 
+/// Below which paths the simulator itself is asked.
+const ADMIN: &str = "/simulator/";
+
 /// How a resource has its `ETag`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tag {
@@ -350,7 +353,7 @@ impl Site {
     }
 
     pub(super) fn answer(&self, request: &Request) -> Answer {
-        if request.path.starts_with("/simulator/") {
+        if request.path.starts_with(ADMIN) {
             return admin::answer(self, request);
         }
         let resource = self.resource(&request.path);
@@ -387,6 +390,10 @@ impl Site {
 
     /// Counts what the kernel took.
     pub(super) fn left(&self, path: &str, bytes: usize, is_body: bool) {
+        // What is asked of the simulator itself is none of the host's.
+        if path.starts_with(ADMIN) {
+            return;
+        }
         let of_bodies = if is_body { bytes } else { 0 };
         self.departures().left(Instant::now(), bytes, of_bodies);
         if is_body {
