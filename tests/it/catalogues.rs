@@ -12,7 +12,7 @@ use domain::{Event, ImageUrl, Marketplace as Place, ProductId, UnixMillis};
 use lambda::http::Request;
 use protocols::ali1688::products::{self, PICTURES_MAX};
 use protocols::ali1688::{api, push as pushes, signature};
-use protocols::marketplace::{Access, Account, FlowControl, ListQuery, ListedBy, NotRead, Standing, ToldProduct};
+use protocols::marketplace::{Access, Account, FlowControl, ListQuery, ListedBy, NotRead, Role, Standing, ToldProduct};
 use serde_json::{Value, json};
 use simulators::marketplace::server::{Fault, Options, Refusal, Server};
 use simulators::marketplace::{Assortment, Conduct, MemoryCatalogue};
@@ -50,7 +50,7 @@ fn days(now: UnixMillis) -> Window {
 async fn keeps_its_promises(
     catalogue: &impl Catalogue,
     account: &Account,
-    truth: &BTreeMap<u64, ToldProduct>,
+    (truth, followed): (&BTreeMap<u64, ToldProduct>, &BTreeMap<u64, ToldProduct>),
     window: Window,
 ) {
     let list = |page| ListQuery { by: ListedBy::Modified, window, page, page_rows: 20 };
@@ -72,8 +72,20 @@ async fn keeps_its_promises(
     assert_eq!(read(1).await.rows, first.rows, "what did not change has the same digest");
     assert!(read(99).await.rows.is_empty(), "a page beyond the last is empty");
 
+    for (role, truth) in [(Role::Seller, truth), (Role::Buyer, followed)] {
+        tells_the_truth(catalogue, account, role, truth).await;
+    }
+}
+
+/// Details of these products, and of some that are not there.
+async fn tells_the_truth(
+    catalogue: &impl Catalogue,
+    account: &Account,
+    role: Role,
+    truth: &BTreeMap<u64, ToldProduct>,
+) {
     let asked: Vec<ProductId> = truth.keys().copied().chain([7, 8]).map(id).collect();
-    let details = catalogue.details(account, &asked).await.unwrap();
+    let details = catalogue.details(account, role, &asked).await.unwrap();
     assert_eq!(details.iter().map(|(id, _)| id.clone()).collect::<BTreeSet<_>>(), asked.iter().cloned().collect());
     for (id, detail) in details {
         let mut told = detail.unwrap().belonging_to(account).unwrap().into_inner();
@@ -88,8 +100,10 @@ async fn keeps_its_promises(
     }
 }
 
-fn truth(assortment: &Assortment) -> BTreeMap<u64, ToldProduct> {
-    assortment.truth().map(|product| (product.id, product.told(assortment.picture_host()))).collect()
+/// The shop's own products, and those of others that it follows.
+fn truth(assortment: &Assortment) -> (BTreeMap<u64, ToldProduct>, BTreeMap<u64, ToldProduct>) {
+    let all = assortment.truth().map(|product| (product.id, product.told(assortment.picture_host())));
+    all.partition(|(id, _)| !assortment.followed().contains(id))
 }
 
 #[tokio::test]
@@ -98,10 +112,13 @@ async fn the_catalogues_in_memory_keep_the_promises_of_their_port() {
     let account = server.account(Place::Alibaba1688, "demo").unwrap();
     let now = UnixMillis::new(NOW).unwrap();
     let modified = (now.saturating_add_ms(-30 * 86_400_000), now.saturating_add_ms(-1_000));
-    let assortment = Assortment::generate(account.owner(), 1, 95, modified);
-    let truth = truth(&assortment);
+    let mut assortment = Assortment::generate(account.owner(), 1, 95, modified);
+    for _ in 0..20 {
+        assortment.follow(modified.1);
+    }
+    let (truth, followed) = truth(&assortment);
     let twin = MemoryCatalogue::new([assortment], ManualClock::at(now), Conduct::CALM, 1);
-    keeps_its_promises(&twin, &account, &truth, days(now)).await;
+    keeps_its_promises(&twin, &account, (&truth, &followed), days(now)).await;
 }
 
 #[tokio::test]
@@ -114,12 +131,15 @@ async fn the_catalogues_by_http_keep_the_promises_of_their_port_and_are_what_the
         let server = Server::start(options).await.unwrap();
         let account = server.account(Place::Alibaba1688, "demo").unwrap();
         let now = SystemClock.now();
-        let truth = {
+        let (truth, followed) = {
             let mut assortment = server.assortment(Place::Alibaba1688, "demo").unwrap();
             assortment.touch((now.saturating_add_ms(-3_600_000), now.saturating_add_ms(-1_000)), 30);
+            for _ in 0..20 {
+                assortment.follow(now);
+            }
             truth(&assortment)
         };
-        keeps_its_promises(&web(&server), &account, &truth, days(now.saturating_add_ms(60_000))).await;
+        keeps_its_promises(&web(&server), &account, (&truth, &followed), days(now.saturating_add_ms(60_000))).await;
     }
 }
 
@@ -132,10 +152,10 @@ async fn what_the_gateway_refuses_is_of_the_call_and_what_1688_refuses_of_one_pr
         assortment.truth().take(3).map(|product| id(product.id)).collect()
     };
     server.faults().next([Some(Fault::Refuse(Refusal::Forbidden)); 4]);
-    let refused = catalogue.details(&account, &ids).await;
+    let refused = catalogue.details(&account, Role::Seller, &ids).await;
     assert!(matches!(refused, Err(MarketError::Refused(refused)) if refused.code == "gw.APIACLDecline"));
     server.faults().clear();
-    assert_eq!(catalogue.details(&account, &ids).await.unwrap().len(), 3);
+    assert_eq!(catalogue.details(&account, Role::Seller, &ids).await.unwrap().len(), 3);
     let mut stranger = account.clone();
     if let Access::Ali1688(access) = &mut stranger.access {
         access.app_secret = secret("another");
@@ -146,7 +166,7 @@ async fn what_the_gateway_refuses_is_of_the_call_and_what_1688_refuses_of_one_pr
     let seller = server.account(Place::Taobao, "demo").unwrap();
     server.take_calls();
     assert!(matches!(catalogue.list(&seller, &list).await, Err(MarketError::Refused(_))));
-    assert!(catalogue.details(&seller, &ids).await.is_err());
+    assert!(catalogue.details(&seller, Role::Buyer, &ids).await.is_err());
     assert!(server.take_calls().is_empty());
 }
 
@@ -172,12 +192,19 @@ fn products_are_asked_for_by_signed_forms() {
                 "pageSize": "20", "orderByCondition": "POST_DATE", "orderByType": "DESC"}),
         ),
         (
-            api::product(access, &id(548_818_919_805), now),
+            api::product(access, Role::Seller, &id(548_818_919_805), now),
             "alibaba.product.get",
             json!({"productID": "548818919805", "webSite": "1688"}),
         ),
+        (
+            api::product(access, Role::Buyer, &id(548_818_919_805), now),
+            "product.search.queryProductDetail",
+            json!({"offerDetailParam": r#"{"country":"en","offerId":548818919805}"#}),
+        ),
     ] {
-        let signed = format!("param2/1/com.alibaba.product/{name}/1");
+        let is_of_others = own.get("offerDetailParam").is_some();
+        let namespace = if is_of_others { "com.alibaba.fenxiao.crossborder" } else { "com.alibaba.product" };
+        let signed = format!("param2/1/{namespace}/{name}/1");
         assert_eq!((request.call, request.path.as_str()), (name, format!("/openapi/{signed}").as_str()));
         let mut sent: BTreeMap<String, String> = form_urlencoded::parse(request.body.as_bytes()).into_owned().collect();
         let carried = sent.remove("_aop_signature").unwrap();

@@ -21,7 +21,7 @@ use lambda::log::{MemoryLog, field, metric};
 use lambda::sweep::{Answer, Request, Settings};
 use product_sweep::LIMITS;
 use product_sweep::handler::handle;
-use protocols::marketplace::{Account, Answer as Answered, FlowControl, ListPage, ListQuery, ToldProduct};
+use protocols::marketplace::{Account, Answer as Answered, FlowControl, ListPage, ListQuery, Role, ToldProduct};
 use simulators::marketplace::{
     Assortment, CatalogueCalls, Conduct, Disturbance, Garbled, MemoryCatalogue, PICTURE_HOST, Product, Saying, Ties,
 };
@@ -479,6 +479,9 @@ async fn scene() -> World {
         for _ in 0..3 {
             assortment.create(at(NOW - 60_000));
         }
+        let followed = [1, 2, 3].map(|minute| assortment.follow(at(NOW - 30 * 60_000 + minute * 60_000)));
+        assert!(assortment.modify(followed[0], at(NOW - 20 * 60_000)));
+        assert!(assortment.delete(followed[1], at(NOW - 10 * 60_000)));
     }
     let garbled: Vec<u64> = world.catalogue.assortment().truth().map(|product| product.id).take(2).collect();
     world.catalogue.garble(garbled[0], Garbled::Row);
@@ -655,6 +658,37 @@ async fn what_only_a_push_tells_is_found_by_it_and_what_is_listed_too_is_asked_f
 }
 
 #[tokio::test]
+async fn products_of_others_are_asked_for_as_their_buyer_when_a_push_tells_of_them() {
+    let world = World::with(30, 100, QUICK, 22);
+    world.sweep(BACKFILL).await;
+    world.start_at(at(NOW)).await;
+    let own = world.catalogue.assortment().truth().map(|product| product.id).next().unwrap();
+    let (kept, lost) = {
+        let mut assortment = world.catalogue.assortment();
+        assert!(assortment.change_silently(own, at(NOW + 1_000)));
+        (assortment.follow(at(NOW + 2_000)), assortment.follow(at(NOW + 3_000)))
+    };
+    let sweep = async || {
+        world.deliver(100).await;
+        world.clock.advance_ms(EVERY_MS);
+        world.catalogue.take_calls();
+        world.sweep(INCREMENTAL).await;
+        world.catalogue.take_calls().details
+    };
+    assert_eq!(sweep().await, 3);
+    world.assert_right(&BTreeSet::new(), "one of ours and two of others");
+    assert!(!world.gallery.shown(kept).is_empty() && !world.gallery.shown(lost).is_empty());
+    {
+        let mut assortment = world.catalogue.assortment();
+        assert!(assortment.modify(kept, at(world.clock.now_ms())) && assortment.delete(lost, at(world.clock.now_ms())));
+    }
+    assert_eq!(sweep().await, 2);
+    world.assert_right(&BTreeSet::new(), "one changed and one gone");
+    assert!(world.gallery.shown(lost).is_empty());
+    assert_eq!(sweep().await, 0, "nothing waits any more");
+}
+
+#[tokio::test]
 async fn a_picture_that_is_dropped_while_it_is_on_its_way_is_marked_all_the_same() {
     for is_crashed in [false, true] {
         let world = World::with(1, 30, QUICK, 20);
@@ -693,8 +727,13 @@ impl Catalogue for Mistaken {
         self.0.list(account, query).await
     }
 
-    async fn details(&self, account: &Account, products: &[ProductId]) -> Result<Vec<ProductOf>, MarketError> {
-        let mut details = self.0.details(account, products).await?;
+    async fn details(
+        &self,
+        account: &Account,
+        role: Role,
+        products: &[ProductId],
+    ) -> Result<Vec<ProductOf>, MarketError> {
+        let mut details = self.0.details(account, role, products).await?;
         match self.2 {
             Mistake::PushMeanwhile => {
                 for id in products {
@@ -768,8 +807,8 @@ async fn an_answer_of_another_account_is_refused_alarmed_and_nothing_of_it_is_ke
     assert!(world.told(metric::SWEEP_FOREIGN_ANSWER));
     assert!(world.log.all().iter().all(|event| !event.to_string().contains("somebody-else")));
     // Of a push likewise: it goes on waiting.
-    let id = world.catalogue.assortment().truth().map(|product| product.id).next().unwrap();
-    world.products.changed(&product(id), at(NOW)).await.unwrap();
+    let id = world.catalogue.assortment().follow(at(NOW));
+    world.deliver(100).await;
     assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome, "failed");
     assert!(world.products.all()[&product(id)].is_pending && world.gallery.len() == 0);
     world.catalogue.answer_as(None);
@@ -898,8 +937,13 @@ impl Catalogue for Told {
         self.0.list(account, query).await
     }
 
-    async fn details(&self, account: &Account, products: &[ProductId]) -> Result<Vec<ProductOf>, MarketError> {
-        self.0.details(account, products).await?;
+    async fn details(
+        &self,
+        account: &Account,
+        role: Role,
+        products: &[ProductId],
+    ) -> Result<Vec<ProductOf>, MarketError> {
+        self.0.details(account, role, products).await?;
         let told = |id: &ProductId| {
             let text = self.1.replace("PRODUCT", id.as_str());
             let read = protocols::ali1688::products::read_detail(&text, id).unwrap();

@@ -13,7 +13,7 @@ use domain::{ImageKey, ImageRequest, ListingDigest, Position, ProductId, Product
 use futures::stream::{self, StreamExt, TryStreamExt};
 use lambda::sweep::{RunTime, Stop, Tally, set_aside};
 use protocols::images;
-use protocols::marketplace::{Account, FlowControl, Malformed, Standing, ToldProduct};
+use protocols::marketplace::{Account, FlowControl, Malformed, Role, Standing, ToldProduct};
 
 /// Products whose details are asked for before anything is done with them: a second of calls, at the rate that a
 /// marketplace allows.
@@ -25,6 +25,8 @@ const WRITES_AT_ONCE_MAX: usize = 8;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wanted {
     pub(crate) id: ProductId,
+    /// What the shop is to it.
+    pub(crate) role: Role,
     /// What the list says of it, when it came from a list.
     pub(crate) listed: Option<ListingDigest>,
     /// The report of a push that waits.
@@ -64,11 +66,17 @@ pub(crate) async fn look_at(
     time: &RunTime<'_, impl Clock>,
     (counts, tally): (&mut Counts, &mut Tally),
 ) -> Result<(), Stop> {
-    let ids: Vec<ProductId> = wanted.iter().map(|wanted| wanted.id.clone()).collect();
     // Before the answer: what it says is at least as new as this.
     let asked_at = time.clock.now();
-    let mut told = time.ask(async || catalogue.details(account, &ids).await).await?;
-    tally.detail_calls += ids.len();
+    let mut told = Vec::with_capacity(wanted.len());
+    for role in [Role::Seller, Role::Buyer] {
+        let ids = wanted.iter().filter(|wanted| wanted.role == role).map(|wanted| wanted.id.clone());
+        let ids: Vec<ProductId> = ids.collect();
+        if !ids.is_empty() {
+            told.extend(time.ask(async || catalogue.details(account, role, &ids).await).await?);
+            tally.detail_calls += ids.len();
+        }
+    }
     let mut looked = Vec::with_capacity(wanted.len());
     for wanted in wanted {
         let place = told.iter().position(|(id, _)| *id == wanted.id);

@@ -8,7 +8,7 @@ use domain::sweep::{Limits, SweepKind, SweepState, Window};
 use domain::{ListingDigest, ProductId, ProductKey, UnixMillis};
 use lambda::log::{WideEvent, field};
 use lambda::sweep::{Course, Held, Listing, Outcome, RunTime, Stop, Tally, Work, read, set_aside};
-use protocols::marketplace::{Account, Answer, ListPage, ListQuery, Listed, ListedBy, Owned};
+use protocols::marketplace::{Account, Answer, ListPage, ListQuery, Listed, ListedBy, Owned, Role};
 
 use crate::job::{Job, Kind};
 use crate::look::{Counts, PRODUCTS_AT_ONCE_MAX, Wanted, look_at};
@@ -71,7 +71,7 @@ impl<C: Catalogue, P: Products, M: Manifest, I: ImageQueue, Q: Quarantine> Shop<
     async fn look(&mut self, wanted: &[Wanted], time: &RunTime<'_, impl Clock>, tally: &mut Tally) -> Result<(), Stop> {
         let asked = (self.catalogue, &self.account);
         look_at(wanted, asked, self.known, self.sinks, time, (&mut self.counts, tally)).await?;
-        for Wanted { id, listed, changed_at } in wanted {
+        for Wanted { id, listed, changed_at, .. } in wanted {
             if let Some(listed) = listed {
                 self.looked_at.insert(id.clone(), listed.clone());
             }
@@ -102,9 +102,7 @@ impl<C: Catalogue, P: Products, M: Manifest, I: ImageQueue, Q: Quarantine> Shop<
         tally: &mut Tally,
     ) -> Result<(), Stop> {
         while !self.waiting.is_empty() {
-            let reports = std::mem::take(&mut self.waiting).into_iter();
-            let wanted: Vec<Wanted> =
-                reports.map(|(id, at)| Wanted { id, listed: None, changed_at: Some(at) }).collect();
+            let wanted = self.reported().await?;
             for wanted in wanted.chunks(PRODUCTS_AT_ONCE_MAX) {
                 time.for_a_page()?;
                 held.beat(time.clock.now()).await?;
@@ -113,6 +111,19 @@ impl<C: Catalogue, P: Products, M: Manifest, I: ImageQueue, Q: Quarantine> Shop<
             self.read_reports().await?;
         }
         Ok(())
+    }
+
+    /// What the reports that wait are of. A product that the shop's list ever had is the shop's own; of others' products
+    /// nothing but pushes tells.
+    async fn reported(&mut self) -> Result<Vec<Wanted>, Stop> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let keys: Vec<ProductKey> = waiting.keys().map(|id| self.account.product(id.clone())).collect();
+        let sold = self.known.0.listings(&keys).await?;
+        let wanted = waiting.into_iter().zip(&keys).map(|((id, at), key)| {
+            let role = if sold.contains_key(key) { Role::Seller } else { Role::Buyer };
+            Wanted { id, role, listed: None, changed_at: Some(at) }
+        });
+        Ok(wanted.collect())
     }
 
     /// The rows that say something else than when their product was last swept, and those that a push reported.
@@ -127,7 +138,7 @@ impl<C: Catalogue, P: Products, M: Manifest, I: ImageQueue, Q: Quarantine> Shop<
         let wanted = fresh.into_iter().zip(keys).filter_map(|(Listed { id, digest, .. }, key)| {
             let changed_at = self.waiting.get(&id).copied();
             let is_wanted = changed_at.is_some() || known.get(&key) != Some(&digest);
-            is_wanted.then_some(Wanted { id, listed: Some(digest), changed_at })
+            is_wanted.then_some(Wanted { id, role: Role::Seller, listed: Some(digest), changed_at })
         });
         Ok(wanted.collect())
     }

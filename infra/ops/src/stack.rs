@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use adapters::aws::dynamodb::{DynamoLedger, DynamoManifest, DynamoOrders, DynamoSweeps, DynamoTrades};
+use adapters::aws::dynamodb::{DynamoLedger, DynamoManifest, DynamoOrders, DynamoProducts, DynamoSweeps, DynamoTrades};
 use adapters::aws::{S3Images, S3RawDetails, SecretsManager, Settings, SqsImageQueue, connect};
 use adapters::ports::SecretsSource;
 use adapters::secrets::Secrets;
@@ -251,6 +251,11 @@ impl Session {
     /// What is known of pictures.
     pub fn manifest(&self) -> anyhow::Result<DynamoManifest> {
         Ok(DynamoManifest::new(&self.config, self.stack.table("images")?.to_owned()))
+    }
+
+    /// The products of the images table.
+    pub fn products(&self) -> anyhow::Result<DynamoProducts> {
+        Ok(DynamoProducts::new(&self.config, self.stack.table("images")?.to_owned()))
     }
 
     /// The bucket of pictures.

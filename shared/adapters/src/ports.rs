@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::path::Path;
+use std::sync::Arc;
 
 use domain::order::KnownOrder;
 use domain::sweep::{SweepKind, SweepState};
@@ -21,12 +21,14 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use protocols::VerifiedEvent;
 use protocols::gateway::paypal::CertificateUrl;
 use protocols::gateway::{PublicKey, VerifiedPayment};
-use protocols::marketplace::{Account, Answer, ListPage, ListQuery, Malformed, Message, Refused, Told, ToldProduct};
+use protocols::marketplace::{
+    Account, Answer, ListPage, ListQuery, Malformed, Message, Refused, Role, Told, ToldProduct,
+};
 use sha2::{Digest, Sha256};
-use tempfile::TempPath;
 
 use crate::error::PortError;
 use crate::secrets::Secrets;
+use crate::spool::Content;
 
 /// The facts of orders.
 pub trait OrderStore {
@@ -278,11 +280,12 @@ pub trait Catalogue {
         query: &ListQuery,
     ) -> impl Future<Output = Result<Answer<ListPage<ProductId>>, MarketError>> + Send;
 
-    /// The details of products, as many as were asked for, in any order; a call each, some of them side by side. One that
-    /// is not there is told as withdrawn.
+    /// The details of products that the shop sells, or of such as it buys; as many as were asked for, in any order; a call
+    /// each, some of them side by side. One that is not there is told as withdrawn.
     fn details(
         &self,
         account: &Account,
+        role: Role,
         products: &[ProductId],
     ) -> impl Future<Output = Result<Vec<ProductOf>, MarketError>> + Send;
 }
@@ -391,8 +394,8 @@ pub trait ImageQueue {
 /// What is put into the bucket of pictures.
 #[derive(Debug, Clone, Copy)]
 pub enum ObjectBody<'a> {
-    /// A file of that many bytes, whose SHA-256 is this.
-    File(&'a Path, u64, &'a ImageDigest),
+    /// A content of that many bytes, whose SHA-256 is this.
+    Content(&'a Content, u64, &'a ImageDigest),
     /// These bytes.
     Bytes(&'a [u8]),
 }
@@ -420,11 +423,11 @@ pub trait ImageBucket {
     fn list(&self, after: Option<&ImageObject>) -> impl Future<Output = Result<Vec<ImageObject>, PortError>> + Send;
 }
 
-/// A picture that was fetched: a file that goes when this is dropped.
+/// A picture that was fetched.
 #[derive(Debug)]
 pub struct Spooled {
-    /// Where its bytes are.
-    pub file: TempPath,
+    /// Its bytes.
+    pub content: Arc<Content>,
     /// Their SHA-256.
     pub digest: ImageDigest,
     /// How many they are.

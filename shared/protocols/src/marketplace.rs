@@ -91,6 +91,15 @@ impl Account {
     }
 }
 
+/// What a shop is to a product: 1688 has other calls for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It sells the product: the product is in the shop's own list.
+    Seller,
+    /// It buys the product of somebody else, and follows it: pushes alone tell of it.
+    Buyer,
+}
+
 /// By which time a list is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListedBy {

@@ -3,14 +3,15 @@
 //! Invariant: what is counted is what the functions told in their logs and what the queues hold. Stopping this command
 //! stops nothing on the stack.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use adapters::clock::{Clock, SystemClock};
-use adapters::ports::{ImageQueue, Manifest};
+use adapters::ports::{ImageQueue, Manifest, Products};
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use domain::{ImageEntry, ImageKey, ImageRecord, ImageRequest, Marketplace, ShopId, UnixMillis};
+use domain::{ImageEntry, ImageKey, ImageRecord, ImageRequest, Marketplace, ProductId, ProductKey, ShopId, UnixMillis};
 use futures::future::try_join;
 
 use super::Figures;
@@ -30,12 +31,15 @@ const COUNT_MS_MAX: u128 = 90_000;
 /// How long nothing may move at all: the longest run of image-sync twice, and a while for a cold start.
 const STILL_MS_MAX: u128 = 11 * 60 * 1_000;
 
+/// How long the index of what waits may be behind, in milliseconds; as a rule it is so by less than a second.
+const REPORTS_MS_MAX: u64 = 30_000;
+
 /// Which pictures to bring here.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Without --full it asks for the pictures of products that changed since the last sweep, or that the marketplace said had
-changed. With --full it reads the whole catalogue, and asks for every picture that is known again: one that did not change
-costs one request at its host. Stopped at any time, the stack goes on by itself.
+changed; --products adds some. With --full it reads the whole catalogue, and asks for every picture that is known again:
+one that did not change costs one request at its host. Stopped at any time, the stack goes on by itself.
 It ends with an error when a picture ended in quarantine or in the dead-letter queue, or could not be had yet.")]
 pub struct SyncArguments {
     /// Where
@@ -47,6 +51,10 @@ pub struct SyncArguments {
     /// All pictures of all products, also those of products that did not change
     #[arg(long)]
     full: bool,
+    /// These products whether they changed or not, by their ids at the marketplace; for those of others that the shop
+    /// follows, before a first push tells of them
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = product_id, conflicts_with = "full")]
+    products: Vec<ProductId>,
     /// Wait for the next tries of pictures that could not be had, which come after about half an hour
     #[arg(long)]
     wait: bool,
@@ -275,10 +283,42 @@ fn standing(depth: Depth, figures: &Figures, requested: u64, quiet_ms: u128) -> 
     }
 }
 
+/// Reports of products what a push would, and waits until the sweep can see it.
+async fn report(
+    session: &Session,
+    marketplace: Marketplace,
+    shop: &ShopId,
+    products: &[ProductId],
+) -> anyhow::Result<()> {
+    let (store, now) = (session.products()?, SystemClock.now());
+    let key = |id: &ProductId| ProductKey { marketplace, shop: shop.clone(), product_id: id.clone() };
+    let reported: BTreeSet<ProductKey> = products.iter().map(key).collect();
+    for product in &reported {
+        store.changed(product, now).await.with_context(|| format!("{product} could not be reported"))?;
+    }
+    let until = Instant::now() + Duration::from_millis(REPORTS_MS_MAX);
+    while Instant::now() < until {
+        let pending = store.pending(marketplace, shop, usize::MAX).await.context("cannot read what waits")?;
+        let pending: BTreeSet<ProductKey> = pending.into_iter().map(|(product, _)| product).collect();
+        if reported.is_subset(&pending) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(FOLLOW_MS)).await;
+    }
+    bail!("what was reported does not show in the index by_pending; the next sweep may still find it")
+}
+
+fn product_id(text: &str) -> Result<ProductId, String> {
+    ProductId::new(text).map_err(|error| error.to_string())
+}
+
 /// Brings them here, and tells what it took.
 pub(super) async fn run(session: &Session, arguments: SyncArguments) -> anyhow::Result<()> {
-    let SyncArguments { marketplace, shop, full, wait } = arguments;
+    let SyncArguments { marketplace, shop, full, products, wait } = arguments;
     let what = if full { "all products" } else { "products that changed" };
+    if !products.is_empty() {
+        report(session, marketplace, &shop, &products).await?;
+    }
     step("Images", &format!("{} {shop}: the pictures of {what}", marketplace.as_str()));
     let work = Work { marketplace, shop, is_full: full, waits: wait };
     let synced = Syncer::new(session)?.run(&work).await?;

@@ -18,7 +18,7 @@ use domain::{
 use protocols::VerifiedEvent;
 use protocols::gateway::paypal::CertificateUrl;
 use protocols::gateway::{PublicKey, VerifiedPayment};
-use protocols::marketplace::{Account, Answer, ListPage, ListQuery, Message};
+use protocols::marketplace::{Account, Answer, ListPage, ListQuery, Message, Role};
 
 use crate::error::{Cause, Certainty, PortError};
 use crate::ports::{
@@ -319,8 +319,13 @@ impl<P: Catalogue + Sync> Catalogue for Faulty<P> {
         self.plan.around("catalogue.list", self.port.list(account, query)).await
     }
 
-    async fn details(&self, account: &Account, products: &[ProductId]) -> Result<Vec<ProductOf>, MarketError> {
-        self.plan.around("catalogue.details", self.port.details(account, products)).await
+    async fn details(
+        &self,
+        account: &Account,
+        role: Role,
+        products: &[ProductId],
+    ) -> Result<Vec<ProductOf>, MarketError> {
+        self.plan.around("catalogue.details", self.port.details(account, role, products)).await
     }
 }
 

@@ -14,6 +14,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use protocols::marketplace::{
     Access, Account, Ali1688Access, Answer, ApiRequest, FlowControl, ListPage, ListQuery, Message, NotRead, Refused,
+    Role,
 };
 use protocols::{ali1688, taobao};
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -216,10 +217,10 @@ impl<O: CallObserver + Sync + Send> WebMarketplaces<O> {
     async fn product(
         &self,
         account: &Account,
-        access: &Ali1688Access,
+        (access, role): (&Ali1688Access, Role),
         id: ProductId,
     ) -> Result<ProductOf, MarketError> {
-        let request = ali1688::api::product(access, &id, SystemClock.now());
+        let request = ali1688::api::product(access, role, &id, SystemClock.now());
         match self.call(account, request, |text| ali1688::products::read_detail(text, &id)).await {
             Ok(told) => Ok((id, told.map_err(NoDetail::Malformed))),
             // What the gateway says is of every call alike: set aside product by product it would fill the quarantine.
@@ -295,10 +296,15 @@ impl<O: CallObserver + Sync + Send> Catalogue for WebMarketplaces<O> {
         }
     }
 
-    async fn details(&self, account: &Account, products: &[ProductId]) -> Result<Vec<ProductOf>, MarketError> {
+    async fn details(
+        &self,
+        account: &Account,
+        role: Role,
+        products: &[ProductId],
+    ) -> Result<Vec<ProductOf>, MarketError> {
         match &account.access {
             Access::Ali1688(access) => {
-                let asked = stream::iter(products.to_vec()).map(|id| self.product(account, access, id));
+                let asked = stream::iter(products.to_vec()).map(|id| self.product(account, (access, role), id));
                 asked.buffered(DETAILS_AT_ONCE_MAX).try_collect().await
             }
             Access::Taobao(_) => Err(unsupported()),

@@ -1,14 +1,16 @@
 //! Calls of 1688's API, signed and ready to be posted. Source: open.1688.com, `getBuyerOrderList`, `get.buyerView`;
 //! AliOpen `SignatureUtil.java`. The calls for products: the classes that 1688's generator makes for its SDKs,
 //! `AlibabaProductListGetParam` and `AlibabaProductGetParam`, as they stand in public repositories [?]: the vendor's own
-//! page could not be read, so that names of parameters and the most rows of a page are not confirmed.
+//! page could not be read, so that names of parameters and the most rows of a page are not confirmed. The call for
+//! products of others: a public copy of the vendor's page of `product.search.queryProductDetail`.
 
 use domain::{ProductId, TradeId, UnixMillis};
 use secrecy::ExposeSecret;
+use serde_json::json;
 
 use super::signature;
 use crate::answers::write_compact_time;
-use crate::marketplace::{Ali1688Access, ApiRequest, ListQuery, ListedBy};
+use crate::marketplace::{Ali1688Access, ApiRequest, ListQuery, ListedBy, Role};
 
 const TRADE: &str = "com.alibaba.trade";
 const LIST: &str = "alibaba.trade.getBuyerOrderList";
@@ -16,6 +18,8 @@ const DETAIL: &str = "alibaba.trade.get.buyerView";
 const PRODUCT: &str = "com.alibaba.product";
 const PRODUCT_LIST: &str = "alibaba.product.list.get";
 const PRODUCT_DETAIL: &str = "alibaba.product.get";
+const CROSS_BORDER: &str = "com.alibaba.fenxiao.crossborder";
+const OFFER_DETAIL: &str = "product.search.queryProductDetail";
 
 type Parameters = Vec<(String, String)>;
 
@@ -85,8 +89,19 @@ pub fn products(access: &Ali1688Access, query: &ListQuery, now: UnixMillis) -> A
     call((PRODUCT, PRODUCT_LIST), access, now, own)
 }
 
-/// One product of the shop's own. 1688 has no call for many.
-pub fn product(access: &Ali1688Access, product: &ProductId, now: UnixMillis) -> ApiRequest {
-    let own = vec![parameter("productID", product.as_str()), parameter("webSite", "1688")];
-    call((PRODUCT, PRODUCT_DETAIL), access, now, own)
+/// One product. 1688 has no call for many, and one for each role: `alibaba.product.get` has the products of the seller
+/// who asks; `product.search.queryProductDetail` has anybody's that may be sold abroad, and needs the permission of the
+/// cross-border solution. Its language changes no picture.
+pub fn product(access: &Ali1688Access, role: Role, product: &ProductId, now: UnixMillis) -> ApiRequest {
+    match role {
+        Role::Seller => {
+            let own = vec![parameter("productID", product.as_str()), parameter("webSite", "1688")];
+            call((PRODUCT, PRODUCT_DETAIL), access, now, own)
+        }
+        Role::Buyer => {
+            let number = product.as_str().parse().map_or_else(|_| json!(product.as_str()), |number: u64| json!(number));
+            let wanted = json!({"offerId": number, "country": "en"});
+            call((CROSS_BORDER, OFFER_DETAIL), access, now, vec![parameter("offerDetailParam", wanted.to_string())])
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Source: the classes that 1688's generator makes for its SDKs (`AlibabaProductListGetResult`, `AlibabaProductPageResult`,
 //! `AlibabaProductProductInfo`, `AlibabaProductGetResult`); open.1688.com, `alibaba.product.get`,
-//! `product.search.queryProductDetail`. No answer of the vendor's own is published: what is not needed may be missing, and
+//! `product.search.queryProductDetail` (`ProductDetailModel`, by public copies of its page). No answer of the vendor's own is published: what is not needed may be missing, and
 //! both forms of a detail are read.
 //!
 //! Quirks that are met: ids that are numbers or texts, addresses of pictures that are relative, relative to the protocol or
@@ -171,7 +171,8 @@ pub fn read_list(text: &str) -> Result<Answer<ListPage<ProductId>>, NotRead> {
 }
 
 /// Whose a product is says no field in a form that could be compared with a member id: it is of the token that asked.
-/// `alibaba.product.get` and the list have the seller's own products alone.
+/// `alibaba.product.get` and the list have the seller's own products alone, and `queryProductDetail` is asked for those
+/// of others.
 const fn nobody(_: &str) -> Option<String> {
     None
 }

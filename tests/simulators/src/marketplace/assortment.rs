@@ -1,13 +1,14 @@
 //! The products of one shop as they are: what every reader is compared with.
 //!
 //! Invariants, as of [`super::Market`]: a modified time is a whole second and, but for a late commit, never later than when
-//! the change can be read; the list holds exactly the products that are there; one seed and one sequence of calls give one
-//! history.
+//! the change can be read; the list holds exactly the shop's own products that are there; one seed and one sequence of calls
+//! give one history.
 
 use std::collections::{BTreeSet, HashMap};
 
 use domain::UnixMillis;
 use fastrand::Rng;
+use protocols::marketplace::Role;
 
 use super::index::Index;
 use super::product::{PICTURE_HOST, Product, Shelf};
@@ -37,6 +38,8 @@ pub struct Assortment {
     /// Where in `products` one is.
     places: HashMap<u64, usize>,
     by_modified: Index,
+    /// Those of others, which the shop follows: in no list.
+    followed: BTreeSet<u64>,
     id_base: u64,
     made: u64,
     ties: Ties,
@@ -57,6 +60,7 @@ impl Assortment {
             products: Vec::with_capacity(products),
             places: HashMap::with_capacity(products),
             by_modified: Index::default(),
+            followed: BTreeSet::new(),
             id_base: 540_000_000_000 + seed % 700 * 100_000_000,
             made: 0,
             ties: Ties::ById,
@@ -115,12 +119,24 @@ impl Assortment {
         self.products.get(*self.places.get(&id)?)
     }
 
+    /// A product, for whoever asks in this role. The seller's call has none of others. Whether the buyer's has the shop's
+    /// own is not documented; here it has not, so that asking in the wrong role shows.
+    pub fn product_for(&self, role: Role, id: u64) -> Option<&Product> {
+        self.product(id).filter(|_| self.followed.contains(&id) == (role == Role::Buyer))
+    }
+
+    /// Products of others, which the shop follows.
+    pub const fn followed(&self) -> &BTreeSet<u64> {
+        &self.followed
+    }
+
     /// Products that were there once.
     pub const fn gone(&self) -> &BTreeSet<u64> {
         &self.gone
     }
 
-    /// Products whose pictures changed without their modified time, and that were not modified since.
+    /// Products whose pictures changed without their modified time, and that were not modified since; and those of others
+    /// that changed at all. Of both only pushes tell.
     pub const fn changed_silently(&self) -> &BTreeSet<u64> {
         &self.silent
     }
@@ -163,6 +179,16 @@ impl Assortment {
         id
     }
 
+    /// Follows a product of somebody else. It is in no list; only pushes tell of it.
+    pub fn follow(&mut self, at: UnixMillis) -> u64 {
+        let at = whole(at);
+        let id = self.put(at);
+        self.followed.insert(id);
+        self.silent.insert(id);
+        self.push(id, at);
+        id
+    }
+
     /// Deletes a product for good: it is in no list, and has no detail. Only a push tells. `false` when there is no such
     /// one.
     pub fn delete(&mut self, id: u64, at: UnixMillis) -> bool {
@@ -171,7 +197,9 @@ impl Assortment {
         if let Some(moved) = self.products.get(place) {
             self.places.insert(moved.id, place);
         }
-        self.by_modified.remove(key(product.modified, id));
+        if !self.followed.contains(&id) {
+            self.by_modified.remove(key(product.modified, id));
+        }
         self.silent.remove(&id);
         self.gone.insert(id);
         self.push(id, at);
@@ -223,7 +251,8 @@ impl Assortment {
         let lateness_ms = self.random.i64(0..=how.late_ms_max.max(0));
         let what = self.random.u8(0..100);
         match (what, self.choose(whole(now).seconds() + i64::from(how.is_hasty))) {
-            (0..10, _) | (_, None) => drop(self.create(now)),
+            (0..8, _) | (_, None) => drop(self.create(now)),
+            (8..10, Some(_)) => drop(self.follow(now)),
             (10..25, Some(_)) if lateness_ms >= 1_000 => self.commit_late(now.saturating_add_ms(-lateness_ms)),
             (25..30, Some(_)) => {
                 for _ in 0..self.random.usize(2..=40) {
@@ -234,13 +263,26 @@ impl Assortment {
             }
             (30..34, Some(id)) => drop(self.delete(id, now)),
             (34..38, Some(id)) => drop(self.change_silently(id, now)),
+            (38..42, Some(_)) => self.disturb_followed(now),
             (_, Some(id)) => drop(self.modify(id, now)),
         }
     }
 
+    /// Changes one of others, or deletes it.
+    fn disturb_followed(&mut self, now: UnixMillis) {
+        let there: Vec<u64> = self.followed.iter().copied().filter(|id| self.places.contains_key(id)).collect();
+        let Some(id) = self.random.choice(there) else { return };
+        if self.random.u8(0..8) == 0 {
+            self.delete(id, now)
+        } else {
+            self.modify(id, now)
+        };
+    }
+
     /// Modifies so many products, each once, spread evenly over a time; gives how many there were.
     pub fn touch(&mut self, (from, to): (UnixMillis, UnixMillis), products: usize) -> usize {
-        let mut ids: Vec<u64> = self.products.iter().map(|product| product.id).collect();
+        let own = self.products.iter().map(|product| product.id).filter(|id| !self.followed.contains(id));
+        let mut ids: Vec<u64> = own.collect();
         self.random.shuffle(&mut ids);
         ids.truncate(products);
         let (span, count) = (i128::from(to.ms_since(from).max(0)), i128::try_from(ids.len()).unwrap_or(1));
@@ -275,9 +317,14 @@ impl Assortment {
     }
 
     fn add(&mut self, at: UnixMillis) -> u64 {
+        let id = self.put(at);
+        self.by_modified.insert(key(at, id));
+        id
+    }
+
+    fn put(&mut self, at: UnixMillis) -> u64 {
         let id = self.next_id();
         let product = Product::new(id, at, &mut self.random);
-        self.by_modified.insert(key(at, id));
         self.places.insert(id, self.products.len());
         self.products.push(product);
         self.changes += 1;
@@ -290,11 +337,13 @@ impl Assortment {
         let before = product.modified;
         product.live(&mut self.random);
         product.modified = at;
-        if before != at {
+        if self.followed.contains(&id) {
+            self.silent.insert(id);
+        } else {
             self.by_modified.remove(key(before, id));
             self.by_modified.insert(key(at, id));
+            self.silent.remove(&id);
         }
-        self.silent.remove(&id);
         self.changes += 1;
         true
     }

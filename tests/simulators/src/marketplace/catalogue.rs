@@ -10,7 +10,7 @@ use adapters::ports::{Catalogue, MarketError, NoDetail, ProductOf};
 use adapters::testing::ManualClock;
 use domain::{ListingDigest, Marketplace as Which, ProductId};
 use protocols::marketplace::{
-    Account, Answer, FlowControl, ListPage, ListQuery, Listed, Malformed, Standing, ToldProduct,
+    Account, Answer, FlowControl, ListPage, ListQuery, Listed, Malformed, Role, Standing, ToldProduct,
 };
 
 use super::assortment::Assortment;
@@ -143,8 +143,8 @@ impl MemoryCatalogue {
         lock(&self.state).garbled.contains(&(product, what))
     }
 
-    fn detail(&self, assortment: &Assortment, id: &ProductId) -> Result<Answer<ToldProduct>, NoDetail> {
-        let product = id.as_str().parse().ok().and_then(|id| assortment.product(id));
+    fn detail(&self, assortment: &Assortment, role: Role, id: &ProductId) -> Result<Answer<ToldProduct>, NoDetail> {
+        let product = id.as_str().parse().ok().and_then(|id| assortment.product_for(role, id));
         let Some(product) = product else {
             let gone = ToldProduct {
                 product_id: id.clone(),
@@ -185,12 +185,17 @@ impl Catalogue for MemoryCatalogue {
         Ok(Answer::new(ListPage { total: page.total, rows, malformed }, owner))
     }
 
-    async fn details(&self, account: &Account, products: &[ProductId]) -> Result<Vec<ProductOf>, MarketError> {
+    async fn details(
+        &self,
+        account: &Account,
+        role: Role,
+        products: &[ProductId],
+    ) -> Result<Vec<ProductOf>, MarketError> {
         self.pass(products.len(), |calls| calls.details += 1).await;
         let mut details = Vec::with_capacity(products.len());
         for id in products {
             let assortment = self.happen("catalogue.details", account)?;
-            details.push((id.clone(), self.detail(&assortment, id)));
+            details.push((id.clone(), self.detail(&assortment, role, id)));
         }
         Ok(details)
     }
@@ -222,7 +227,7 @@ mod tests {
         let ids: Vec<ProductId> = assortment.truth().take(100).map(|product| product_id(product.id)).collect();
         let conduct = Conduct { call_ms: 100, ..Conduct::CALM };
         let twin = MemoryCatalogue::new([assortment], ManualClock::at(at(0)), conduct, 1);
-        let details = twin.details(&account(), &ids).await.unwrap();
+        let details = twin.details(&account(), Role::Seller, &ids).await.unwrap();
         assert_eq!(details.len(), 100);
         // The first begins at once, the last 99 steps of 50 ms later.
         assert_eq!(twin.clock.now(), at(99 * 50 + 100));

@@ -70,7 +70,8 @@ pub(super) fn answer(hub: &Hub, request: &Request, fault: Option<Fault>) -> Said
     if request.method != "POST" || !request.content_type.starts_with("application/x-www-form-urlencoded") {
         return gateway(400, "gw.ParamInvalid", "a POST of a form is wanted");
     }
-    if ![LIST, DETAIL, products::LIST, products::DETAIL, "system/currentTime"].contains(&api.as_str()) {
+    if ![LIST, DETAIL, products::LIST, products::DETAIL, products::OFFER, "system/currentTime"].contains(&api.as_str())
+    {
         return gateway(400, "gw.APIUnsupported", "Unsupported API");
     }
     let mut parameters = wire::parameters(&request.query);
@@ -101,6 +102,7 @@ pub(super) fn answer(hub: &Hub, request: &Request, fault: Option<Fault>) -> Said
     match api.as_str() {
         products::LIST => products::list(hub, shop, &parameters),
         products::DETAIL => products::detail(hub, shop, &parameters),
+        products::OFFER => products::offer(hub, shop, &parameters),
         LIST => list(hub, shop, &parameters),
         _ => detail(hub, shop, &parameters),
     }

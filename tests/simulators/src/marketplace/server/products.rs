@@ -1,8 +1,9 @@
 //! 1688's products as their seller's app meets them. Source: the classes of the vendor's SDK generator
 //! (`AlibabaProductListGetParam`, `AlibabaProductPageResult`, `AlibabaProductProductInfo`); open.1688.com,
-//! `alibaba.product.get`.
+//! `alibaba.product.get`; and products of others as their buyer's app does: `product.search.queryProductDetail`.
 
 use domain::UnixMillis;
+use protocols::marketplace::Role;
 use serde_json::{Value, json};
 use time::UtcOffset;
 
@@ -11,9 +12,10 @@ use super::ali1688::{business, gateway, number, window};
 use super::wire::{CALIFORNIA, CHINA, Parameters, compact};
 use super::{Hub, Said, Shop};
 
-/// The names of the two calls.
+/// The names of the calls.
 pub(super) const LIST: &str = "com.alibaba.product/alibaba.product.list.get";
 pub(super) const DETAIL: &str = "com.alibaba.product/alibaba.product.get";
+pub(super) const OFFER: &str = "com.alibaba.fenxiao.crossborder/product.search.queryProductDetail";
 /// Rows of a page at most: more counts as so many.
 const PAGE_ROWS_MAX: u64 = 20;
 
@@ -48,7 +50,7 @@ fn try_list(hub: &Hub, shop: &Shop, parameters: &Parameters) -> Result<Said, Sai
     Ok(Said::json(200, &json!({"result": {"pageResult": result}})))
 }
 
-/// One product.
+/// One product of the shop's own.
 pub(super) fn detail(hub: &Hub, shop: &Shop, parameters: &Parameters) -> Said {
     let Some(id) = parameters.get("productID") else {
         return gateway(400, "gw.ParamMissing", "productID");
@@ -57,7 +59,7 @@ pub(super) fn detail(hub: &Hub, shop: &Shop, parameters: &Parameters) -> Said {
         return gateway(400, "gw.ParamMissing", "webSite");
     }
     let assortment = shop.assortment();
-    let Some(product) = id.parse().ok().and_then(|id| assortment.product(id)) else {
+    let Some(product) = id.parse().ok().and_then(|id| assortment.product_for(Role::Seller, id)) else {
         // "product [..] does not exist", in the forms that implementers met.
         let message = format!("\u{5546}\u{54c1}[{id}]\u{4e0d}\u{5b58}\u{5728}");
         return if id.ends_with(['0', '2', '4', '6', '8']) {
@@ -68,6 +70,24 @@ pub(super) fn detail(hub: &Hub, shop: &Shop, parameters: &Parameters) -> Said {
     };
     let info = Writer::new(hub, product, assortment.picture_host()).info();
     Said::json(200, &json!({"productInfo": info, "success": true}))
+}
+
+/// One product of another's.
+pub(super) fn offer(hub: &Hub, shop: &Shop, parameters: &Parameters) -> Said {
+    let wanted = parameters.get("offerDetailParam").and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let Some(wanted) = wanted.filter(|wanted| wanted["country"].is_string()) else {
+        return gateway(400, "gw.ParamMissing", "offerDetailParam");
+    };
+    let Some(id) = wanted["offerId"].as_u64() else {
+        return gateway(400, "gw.ParamInvalid", "offerId");
+    };
+    let assortment = shop.assortment();
+    let Some(product) = assortment.product_for(Role::Buyer, id) else {
+        let message = format!("\u{5546}\u{54c1}[{id}]\u{4e0d}\u{5b58}\u{5728}");
+        return Said::json(200, &json!({"result": {"success": false, "code": "500", "message": message}}));
+    };
+    let offer = Writer::new(hub, product, assortment.picture_host()).offer();
+    Said::json(200, &json!({"result": {"success": true, "code": "200", "message": "", "result": offer}}))
 }
 
 /// Writes one product.
@@ -134,6 +154,25 @@ impl<'a> Writer<'a> {
             fields.insert("description".to_owned(), json!(self.description()));
         }
         info
+    }
+
+    /// As the cross-border call has it: under other names, and without the time of its change.
+    fn offer(&self) -> Value {
+        let mut row = self.row();
+        let mut take = |name: &str| row.get_mut(name).map(Value::take).unwrap_or_default();
+        let (id, images, variants) = (self.product.id, take("image"), take("skuInfos"));
+        let mut skus = Vec::new();
+        for mut variant in variants.as_array().cloned().unwrap_or_default() {
+            let mut take = |name: &str| variant.get_mut(name).map(Value::take).unwrap_or_default();
+            let (attributes, sku_id, spec_id) = (take("attributes"), take("skuId"), take("specId"));
+            skus.push(json!({
+                "skuAttributes": attributes, "skuId": sku_id, "specId": spec_id, "amountOnSale": 99, "price": "18.00"
+            }));
+        }
+        json!({
+            "offerId": id, "subject": take("subject"), "subjectTrans": "an example", "status": take("status"),
+            "minOrderQuantity": 1, "productImage": images, "productSkuInfos": skus, "description": self.description()
+        })
     }
 
     /// HTML, with what a careless reader takes for a picture.
