@@ -15,6 +15,7 @@ use adapters::ports::{
     Stored, TradeDetails,
 };
 use adapters::secrets::{SecretCache, Secrets};
+use adapters::spool::Content;
 use adapters::testing::{ManualClock, MemorySecrets, MemorySweeps};
 use domain::sweep::Limits;
 use domain::{
@@ -227,11 +228,12 @@ fn slow_bucket() -> (S3Images, Receiver<usize>) {
 async fn peak_of_a_put(bucket: &S3Images, told: &Receiver<usize>, bytes: usize) -> usize {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(&vec![7; bytes]).unwrap();
+    let content = Content::File(file.into_temp_path());
     let digest = ImageDigest::new("0".repeat(64)).unwrap();
     let object = ImageObject::Original(digest.clone(), Format::Jpeg);
     MEMORY.reset_peak_usage();
     let before = MEMORY.current_usage();
-    let body = ObjectBody::File(file.path(), u64::try_from(bytes).unwrap(), &digest);
+    let body = ObjectBody::Content(&content, u64::try_from(bytes).unwrap(), &digest);
     assert_eq!(bucket.put(&object, body).await.unwrap(), Stored::Now);
     assert_eq!(told.recv().unwrap(), bytes);
     MEMORY.peak_usage().saturating_sub(before)

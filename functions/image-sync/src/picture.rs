@@ -28,8 +28,8 @@ mod thumbnail;
 mod webp;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 
+use adapters::spool::Content;
 pub use adapters::web::images::IMAGE_BYTES_MAX;
 pub use domain::Format;
 pub use refused::{LooksLike, Refused};
@@ -78,9 +78,9 @@ pub struct Picture {
 ///
 /// # Errors
 /// The first reason against it.
-pub fn inspect(file: &Path) -> Result<Picture, Refused> {
+pub fn inspect(content: &Content) -> Result<Picture, Refused> {
     contained(|| {
-        let mut bytes = Bytes::open(file)?;
+        let mut bytes = Bytes::open(content)?;
         let format = sniff::format(&mut bytes)?;
         let (width, height) = match format {
             Format::Jpeg => jpeg::walk(&mut bytes).map(|found| (found.width, found.height))?,
@@ -98,17 +98,17 @@ pub fn inspect(file: &Path) -> Result<Picture, Refused> {
 ///
 /// # Errors
 /// What only decoding tells: damage, or that the file is not the inspected one.
-pub fn thumbnails(file: &Path, picture: &Picture, sizes: &[u32]) -> Result<Vec<Thumbnail>, Refused> {
+pub fn thumbnails(content: &Content, picture: &Picture, sizes: &[u32]) -> Result<Vec<Thumbnail>, Refused> {
     let Some(largest) = sizes.iter().copied().max().map(allowed) else {
         return Ok(Vec::new());
     };
     contained(|| {
         checked_size(picture.width, picture.height)?;
         let decoded = match picture.format {
-            Format::Jpeg => jpeg::decode(file, picture, largest)?,
-            Format::Png => png::decode(file, picture)?,
-            Format::Webp => webp::decode(file, picture)?,
-            Format::Gif => gif::decode(file, picture)?,
+            Format::Jpeg => jpeg::decode(content, picture, largest)?,
+            Format::Png => png::decode(content, picture)?,
+            Format::Webp => webp::decode(content, picture)?,
+            Format::Gif => gif::decode(content, picture)?,
         };
         thumbnail::all(decoded, picture, sizes)
     })

@@ -3,12 +3,13 @@
 //! Invariant: the manifest is written last. What it names is whole in the bucket, thumbnails first; whatever fails on
 //! the way leaves nothing that anybody is shown, and is done again from the start.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use adapters::PortError;
 use adapters::clock::Clock;
 use adapters::error::{Cause, Certainty};
 use adapters::ports::{Fetched, ImageBucket, ImageSource, Manifest, NoImage, ObjectBody, Spooled, Stored};
+use adapters::spool::Content;
 use domain::{Decision, ImageDigest, ImageObject, ImageRecord, ImageRequest, Original};
 use futures::future::try_join_all;
 use tokio::sync::Semaphore;
@@ -101,23 +102,23 @@ impl Studio {
         Self { sizes, turn: Semaphore::new(1) }
     }
 
-    /// Looks at a file beside the transfers, which go on meanwhile.
+    /// Looks at a picture beside the transfers, which go on meanwhile.
     async fn beside<T: Send + 'static>(
         &self,
-        file: PathBuf,
-        work: impl FnOnce(PathBuf) -> Result<T, Refused> + Send + 'static,
+        content: Arc<Content>,
+        work: impl FnOnce(&Content) -> Result<T, Refused> + Send + 'static,
     ) -> Result<T, NotSynced> {
         let lost = |source: Box<dyn std::error::Error + Send + Sync>| PortError {
             source: Some(source),
             ..PortError::new(INSPECT, Cause::Away, Certainty::Determinate)
         };
         let _turn = self.turn.acquire().await.map_err(|error| lost(Box::new(error)))?;
-        let done = tokio::task::spawn_blocking(move || work(file)).await.map_err(|error| lost(Box::new(error)))?;
+        let done = tokio::task::spawn_blocking(move || work(&content)).await.map_err(|error| lost(Box::new(error)))?;
         Ok(done?)
     }
 
     async fn inspect(&self, spooled: &Spooled) -> Result<Picture, NotSynced> {
-        self.beside(spooled.file.to_path_buf(), |file| picture::inspect(&file)).await
+        self.beside(Arc::clone(&spooled.content), picture::inspect).await
     }
 
     /// The thumbnails of these sizes; none are made, and nothing is decoded, when none is missing.
@@ -125,7 +126,7 @@ impl Studio {
         if sizes.is_empty() {
             return Ok(Vec::new());
         }
-        self.beside(spooled.file.to_path_buf(), move |file| picture::thumbnails(&file, &of, &sizes)).await
+        self.beside(Arc::clone(&spooled.content), move |content| picture::thumbnails(content, &of, &sizes)).await
     }
 }
 
@@ -213,7 +214,7 @@ async fn store(
     }
     let mut synced = Synced::Known;
     for object in missing.iter().filter(|object| matches!(object, ImageObject::Original(..))) {
-        let body = ObjectBody::File(&spooled.file, spooled.bytes, digest);
+        let body = ObjectBody::Content(&spooled.content, spooled.bytes, digest);
         if bucket.put(object, body).await? == Stored::Now {
             costs.puts += 1;
             synced = Synced::Stored;

@@ -35,9 +35,9 @@ fn peak_of<T>(work: impl FnOnce() -> T) -> (usize, T) {
 fn cost(kind: &str, file: Vec<u8>) -> (usize, usize) {
     let spooled = Spooled::of(&file);
     drop(file);
-    let (looked, picture) = peak_of(|| inspect(spooled.path()));
+    let (looked, picture) = peak_of(|| inspect(spooled.content()));
     let picture = picture.unwrap_or_else(|refused| panic!("{kind}: {refused}"));
-    let (decoded, made) = peak_of(|| thumbnails(spooled.path(), &picture, &[200, 800]));
+    let (decoded, made) = peak_of(|| thumbnails(spooled.content(), &picture, &[200, 800]));
     assert_eq!(made.unwrap_or_else(|refused| panic!("{kind}: {refused}")).len(), 2);
     let pixels = picture.width as usize * picture.height as usize;
     println!(

@@ -11,6 +11,7 @@ pub mod gzip;
 pub mod ports;
 pub mod quotes;
 pub mod secrets;
+pub mod spool;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod web;

@@ -2,9 +2,9 @@
 //!
 //! Invariant: what a file claims to hold beyond its end is never waited for, sought or allocated.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
-use std::path::Path;
+
+use adapters::spool::{Content, Opened};
 
 use super::{IMAGE_BYTES_MAX, LooksLike, Refused};
 
@@ -13,16 +13,16 @@ pub(super) const BUFFER_BYTES: usize = 64 * 1_024;
 
 /// A file with a place in it.
 pub(super) struct Bytes {
-    reader: BufReader<File>,
+    reader: BufReader<Opened>,
     position: u64,
     length: u64,
 }
 
 impl Bytes {
     /// Opens a file that holds at least a byte, and not too many.
-    pub(super) fn open(path: &Path) -> Result<Self, Refused> {
-        let file = File::open(path).map_err(Refused::Unreadable)?;
-        let length = file.metadata().map_err(Refused::Unreadable)?.len();
+    pub(super) fn open(content: &Content) -> Result<Self, Refused> {
+        let file = content.open().map_err(Refused::Unreadable)?;
+        let length = content.len().map_err(Refused::Unreadable)?;
         match length {
             0 => Err(Refused::NotAnImage(LooksLike::Empty)),
             1..=IMAGE_BYTES_MAX => {

@@ -1,9 +1,7 @@
 //! GIF (CompuServe, 89a). The first frame of it, on its screen.
 
-use std::fs::File;
 use std::io::BufReader;
 use std::num::NonZeroU64;
-use std::path::Path;
 
 use gif::{ColorOutput, DecodeOptions, DecodingError, MemoryLimit};
 
@@ -12,6 +10,7 @@ use super::colour::Colour;
 use super::orientation::Orientation;
 use super::raster::{Layout, Raster, bytes_of};
 use super::{Decoded, PIXELS_MAX, Picture, Refused, checked_size};
+use adapters::spool::Content;
 
 /// The bit that says that a palette follows, and the bits that say how long it is.
 const PALETTE: u8 = 0x80;
@@ -64,8 +63,8 @@ fn skip_palette(bytes: &mut Bytes, flags: u8) -> Result<(), Refused> {
 }
 
 /// Decodes the first frame, and lays it on the screen, which is transparent where the frame does not reach.
-pub(super) fn decode(file: &Path, picture: &Picture) -> Result<Decoded, Refused> {
-    let opened = File::open(file).map_err(Refused::Unreadable)?;
+pub(super) fn decode(content: &Content, picture: &Picture) -> Result<Decoded, Refused> {
+    let opened = content.open().map_err(Refused::Unreadable)?;
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
     options.set_memory_limit(MemoryLimit::Bytes(FRAME_BYTES_MAX));

@@ -3,9 +3,7 @@
 //! Time is bounded by the number of scans, and memory by the size, since a decoder holds the coefficients of a progressive
 //! picture whole.
 
-use std::fs::File;
 use std::io::BufReader;
-use std::path::Path;
 
 use jpeg_decoder::{Decoder, Error, PixelFormat};
 
@@ -15,6 +13,7 @@ use super::orientation::Orientation;
 use super::raster::{Layout, Raster};
 use super::thumbnail::within;
 use super::{Decoded, Picture, Refused, checked_size};
+use adapters::spool::Content;
 
 /// How many scans a picture may have. Encoders use ten, the most thorough some twenty; each costs a pass over all
 /// coefficients, for as little as a few bytes of the file.
@@ -171,8 +170,8 @@ fn frame_header(bytes: &mut Bytes) -> Result<Frame, Refused> {
 }
 
 /// Decodes a JPEG, scaled down as far as the largest thumbnail allows.
-pub(super) fn decode(file: &Path, picture: &Picture, largest: u32) -> Result<Decoded, Refused> {
-    let opened = File::open(file).map_err(Refused::Unreadable)?;
+pub(super) fn decode(content: &Content, picture: &Picture, largest: u32) -> Result<Decoded, Refused> {
+    let opened = content.open().map_err(Refused::Unreadable)?;
     let mut decoder = Decoder::new(BufReader::with_capacity(BUFFER_BYTES, opened));
     decoder.read_info()?;
     let unlike = Refused::Damaged("it is not the picture that was inspected");
@@ -192,7 +191,7 @@ pub(super) fn decode(file: &Path, picture: &Picture, largest: u32) -> Result<Dec
     };
     let raster = Raster::new(u32::from(width), u32::from(height), layout, pixels)?;
     // The decoder takes all inks for inverted, as Adobe stores them and others do not.
-    let is_plain = layout == Layout::Cmyk && !walk(&mut Bytes::open(file)?)?.is_adobe;
+    let is_plain = layout == Layout::Cmyk && !walk(&mut Bytes::open(content)?)?.is_adobe;
     Ok(Decoded {
         raster: if is_plain { raster.inverted() } else { raster },
         colour: Colour::of_icc(decoder.icc_profile()),

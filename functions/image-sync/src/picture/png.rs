@@ -4,9 +4,7 @@
 //! is a bomb when it is more than padding.
 
 use std::cell::Cell;
-use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
-use std::path::Path;
 use std::rc::Rc;
 
 use flate2::read::ZlibDecoder;
@@ -20,6 +18,7 @@ use super::colour::Colour;
 use super::orientation::Orientation;
 use super::raster::{Layout, Raster, bytes_of};
 use super::{Decoded, Picture, Refused, checked_size};
+use adapters::spool::{Content, Opened};
 
 /// What the compressed profile and texts of a picture may come to, in bytes, inflated: an editor's history has a megabyte.
 const METADATA_BYTES_MAX: u64 = 16 * 1_024 * 1_024;
@@ -138,7 +137,7 @@ fn text_begins(part: &mut impl Read, name: &[u8; 4]) -> Result<bool, Refused> {
 
 /// A file that says how far it was read.
 struct Counted {
-    file: File,
+    file: Opened,
     position: Rc<Cell<u64>>,
 }
 
@@ -159,10 +158,10 @@ impl Seek for Counted {
 }
 
 /// Decodes a PNG to eight bits a channel; its alpha is kept.
-pub(super) fn decode(file: &Path, picture: &Picture) -> Result<Decoded, Refused> {
-    let walked = walk(&mut Bytes::open(file)?)?;
+pub(super) fn decode(content: &Content, picture: &Picture) -> Result<Decoded, Refused> {
+    let walked = walk(&mut Bytes::open(content)?)?;
     let position = Rc::new(Cell::new(0));
-    let opened = File::open(file).map_err(Refused::Unreadable)?;
+    let opened = content.open().map_err(Refused::Unreadable)?;
     let counted = BufReader::with_capacity(BUFFER_BYTES, Counted { file: opened, position: Rc::clone(&position) });
     let mut decoder = Decoder::new_with_limits(counted, png::Limits { bytes: DECODER_BYTES_MAX });
     decoder.set_ignore_text_chunk(true);

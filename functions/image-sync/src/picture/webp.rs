@@ -3,9 +3,7 @@
 //! A frame says its size itself, and the canvas says one too. A decoder allocates by the first before it sees the second,
 //! so they are held against each other here, of every frame.
 
-use std::fs::File;
 use std::io::BufReader;
-use std::path::Path;
 
 use image_webp::{DecodingError, WebPDecoder};
 
@@ -14,6 +12,7 @@ use super::colour::Colour;
 use super::orientation::Orientation;
 use super::raster::{Layout, Raster, bytes_of};
 use super::{Decoded, Picture, Refused, checked_size};
+use adapters::spool::Content;
 
 /// The largest profile or EXIF that the decoder may read, in bytes.
 const METADATA_BYTES_MAX: usize = 8 * 1_024 * 1_024;
@@ -132,12 +131,12 @@ fn frame_size(bytes: &mut Bytes, chunk: &Chunk) -> Result<Option<(u32, u32)>, Re
 }
 
 /// Decodes a WebP.
-pub(super) fn decode(file: &Path, picture: &Picture) -> Result<Decoded, Refused> {
+pub(super) fn decode(content: &Content, picture: &Picture) -> Result<Decoded, Refused> {
     // The decoder checks less than a look through, and any caller may come without one.
-    if walk(&mut Bytes::open(file)?)? != (picture.width, picture.height) {
+    if walk(&mut Bytes::open(content)?)? != (picture.width, picture.height) {
         return Err(Refused::Damaged("it is not the picture that was inspected"));
     }
-    let opened = File::open(file).map_err(Refused::Unreadable)?;
+    let opened = content.open().map_err(Refused::Unreadable)?;
     let mut decoder = WebPDecoder::new(BufReader::with_capacity(BUFFER_BYTES, opened))?;
     decoder.set_memory_limit(METADATA_BYTES_MAX);
     if decoder.dimensions() != (picture.width, picture.height) {

@@ -2,45 +2,34 @@
 #![allow(dead_code, unreachable_pub, reason = "two programs use it, each a part")]
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
+use adapters::spool::Content;
 use image_sync::picture::{Refused, Thumbnail, inspect, thumbnails};
 use jpeg_encoder::{ColorType, SamplingFactor};
 
-/// A file that is removed when it is done with. Its name says nothing of its format.
-pub struct Spooled(PathBuf);
+/// A file that is removed when it is done with.
+pub struct Spooled(Content);
 
 impl Spooled {
     pub fn of(bytes: &[u8]) -> Self {
-        let spooled = Self::unwritten();
-        std::fs::write(&spooled.0, bytes).unwrap();
-        spooled
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        Self(Content::File(file.into_temp_path()))
     }
 
     pub fn unwritten() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("picture-{}-{number}.jpg", std::process::id());
-        Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name))
+        Self(Content::File(tempfile::TempPath::try_from_path("/nowhere/at/all").unwrap()))
     }
 
-    pub fn path(&self) -> &Path {
+    pub fn content(&self) -> &Content {
         &self.0
-    }
-}
-
-impl Drop for Spooled {
-    fn drop(&mut self) {
-        // It may never have been written.
-        let _absent = std::fs::remove_file(&self.0);
     }
 }
 
 /// Looks the bytes through, and makes both thumbnails of them.
 pub fn both(bytes: &[u8]) -> Result<Vec<Thumbnail>, Refused> {
     let file = Spooled::of(bytes);
-    thumbnails(file.path(), &inspect(file.path())?, &[200, 800])
+    thumbnails(file.content(), &inspect(file.content())?, &[200, 800])
 }
 
 /// The word that a file is refused with, at the look through or at its decoding.
@@ -50,7 +39,7 @@ pub fn refusal(bytes: &[u8]) -> &'static str {
 
 /// The reason with which a file is refused at the look through.
 pub fn reason(bytes: &[u8]) -> String {
-    inspect(Spooled::of(bytes).path()).unwrap_err().to_string()
+    inspect(Spooled::of(bytes).content()).unwrap_err().to_string()
 }
 
 /// Pixels of one kind, and how many channels they have.

@@ -1,7 +1,9 @@
 //! What is no picture, or is made to hurt: refused, with a reason, in little memory and time.
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
+use adapters::spool::Content;
 use image_sync::picture::{IMAGE_BYTES_MAX, Picture, inspect, thumbnails};
 
 use crate::made::*;
@@ -67,7 +69,7 @@ fn a_picture_that_ends_early_is_refused_wherever_it_ends() {
             );
         }
         for missing in 1..24 {
-            assert_eq!(inspect(Spooled::of(&file[..file.len() - missing]).path()).unwrap_err().word(), "truncated");
+            assert_eq!(inspect(Spooled::of(&file[..file.len() - missing]).content()).unwrap_err().word(), "truncated");
         }
     }
 }
@@ -100,9 +102,11 @@ fn too_many_pixels_are_refused_by_the_header_alone() {
 
 #[test]
 fn too_many_bytes_are_refused_unread() {
-    let file = Spooled::of(&png(&quarters(100, 100)));
-    std::fs::File::options().write(true).open(file.path()).unwrap().set_len(IMAGE_BYTES_MAX + 1).unwrap();
-    assert_eq!(inspect(file.path()).unwrap_err().to_string(), "too_many_bytes: 33554433");
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(&png(&quarters(100, 100))).unwrap();
+    file.as_file().set_len(IMAGE_BYTES_MAX + 1).unwrap();
+    let file = Content::File(file.into_temp_path());
+    assert_eq!(inspect(&file).unwrap_err().to_string(), "too_many_bytes: 33554433");
 }
 
 #[test]
@@ -234,20 +238,20 @@ fn a_picture_that_another_file_follows_is_refused() {
 
 #[test]
 fn a_file_that_is_not_the_inspected_one_is_refused() {
-    let large = Picture { width: 4_000, height: 4_000, ..inspect(Spooled::of(&samples()[0].1).path()).unwrap() };
+    let large = Picture { width: 4_000, height: 4_000, ..inspect(Spooled::of(&samples()[0].1).content()).unwrap() };
     for (kind, file) in samples() {
         let file = Spooled::of(&file);
-        let picture = Picture { format: inspect(file.path()).unwrap().format, ..large };
-        assert_eq!(thumbnails(file.path(), &picture, &[200]).unwrap_err().word(), "damaged", "{kind}");
+        let picture = Picture { format: inspect(file.content()).unwrap().format, ..large };
+        assert_eq!(thumbnails(file.content(), &picture, &[200]).unwrap_err().word(), "damaged", "{kind}");
         let endless = Picture { width: u32::MAX, height: u32::MAX, ..picture };
-        assert_eq!(thumbnails(file.path(), &endless, &[200]).unwrap_err().word(), "too_many_pixels");
+        assert_eq!(thumbnails(file.content(), &endless, &[200]).unwrap_err().word(), "too_many_pixels");
     }
 }
 
 #[test]
 fn a_file_that_cannot_be_read_says_nothing_of_the_picture() {
-    let refused = inspect(Spooled::unwritten().path()).unwrap_err();
+    let refused = inspect(Spooled::unwritten().content()).unwrap_err();
     assert_eq!(refused.word(), "unreadable");
     assert!(!refused.is_final());
-    assert!(inspect(Spooled::of(b"").path()).unwrap_err().is_final());
+    assert!(inspect(Spooled::of(b"").content()).unwrap_err().is_final());
 }

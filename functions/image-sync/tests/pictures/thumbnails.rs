@@ -49,9 +49,9 @@ fn every_kind(width: u16, height: u16) -> Vec<(&'static str, Format, Vec<u8>)> {
 fn every_format_gives_both_sizes_as_lossy_webp_with_its_colours_where_they_were() {
     for (kind, format, file) in every_kind(1_203, 802) {
         let spooled = Spooled::of(&file);
-        let picture = inspect(spooled.path()).unwrap();
+        let picture = inspect(spooled.content()).unwrap();
         assert_eq!((picture.format, picture.width, picture.height), (format, 1_203, 802), "{kind}");
-        let both = thumbnails(spooled.path(), &picture, &[200, 800]).unwrap();
+        let both = thumbnails(spooled.content(), &picture, &[200, 800]).unwrap();
         let sizes: Vec<_> = both.iter().map(|made| (made.size, made.width, made.height)).collect();
         assert_eq!(sizes, [(200, 200, 133), (800, 800, 533)], "{kind}");
         for thumbnail in &both {
@@ -81,9 +81,9 @@ fn the_longest_side_decides_and_a_line_keeps_a_pixel_of_width() {
 #[test]
 fn sizes_are_answered_in_the_order_they_were_asked_for() {
     let spooled = Spooled::of(&png(&quarters(900, 600)));
-    let picture = inspect(spooled.path()).unwrap();
+    let picture = inspect(spooled.content()).unwrap();
     for sizes in [vec![800, 200], vec![200, 800], vec![64], vec![64, 64], vec![]] {
-        let made = thumbnails(spooled.path(), &picture, &sizes).unwrap();
+        let made = thumbnails(spooled.content(), &picture, &sizes).unwrap();
         assert_eq!(made.iter().map(|made| made.size).collect::<Vec<_>>(), sizes);
         assert!(made.iter().all(|made| made.width == made.size));
     }

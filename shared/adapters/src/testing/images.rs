@@ -1,8 +1,9 @@
 //! The ports of pictures in memory: products, the manifest, the queue, the bucket, and the hosts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::ops::Bound;
-use std::path::Path;
+use std::sync::Arc;
 
 use domain::fact::join;
 use domain::{
@@ -17,6 +18,7 @@ use crate::ports::{
     Asked, Fetched, ImageBucket, ImageQueue, ImageSource, Manifest, NoImage, ObjectBody, Products, Spooled, Stored,
     SweptProduct,
 };
+use crate::spool::Content;
 
 /// What is kept of a product.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -199,7 +201,7 @@ impl ImageBucket for MemoryImageBucket {
     async fn put(&self, object: &ImageObject, body: ObjectBody<'_>) -> Result<Stored, PortError> {
         let bytes = match body {
             ObjectBody::Bytes(bytes) => bytes.to_vec(),
-            ObjectBody::File(file, length, digest) => whole(file, length, digest)?,
+            ObjectBody::Content(content, length, digest) => whole(content, length, digest)?,
         };
         let mut objects = self.0.lock();
         if objects.contains_key(&object.key()) {
@@ -218,10 +220,11 @@ impl ImageBucket for MemoryImageBucket {
     }
 }
 
-/// The file's bytes, when they are as long as was said and have the digest that was said: S3 checks both.
-fn whole(file: &Path, length: u64, digest: &ImageDigest) -> Result<Vec<u8>, PortError> {
+/// All bytes, when they are as long as was said and have the digest that was said: S3 checks both.
+fn whole(content: &Content, length: u64, digest: &ImageDigest) -> Result<Vec<u8>, PortError> {
     let rejected = || PortError::new(PUT, Cause::Rejected, Certainty::Determinate);
-    let bytes = std::fs::read(file).map_err(|_| rejected())?;
+    let mut bytes = Vec::new();
+    content.open().and_then(|mut opened| opened.read_to_end(&mut bytes)).map_err(|_| rejected())?;
     let is_whole = u64::try_from(bytes.len()).ok() == Some(length) && digest_of(&bytes).as_ref() == Some(digest);
     if is_whole { Ok(bytes) } else { Err(rejected()) }
 }
@@ -274,12 +277,10 @@ impl MemoryImageHosts {
         if is_known {
             return Ok(Fetched::Unchanged);
         }
-        let lost = |_| PortError::new(FETCH, Cause::Away, Certainty::Determinate);
-        let file = tempfile::NamedTempFile::new().map_err(lost)?.into_temp_path();
-        std::fs::write(&file, &image.bytes).map_err(lost)?;
         let digest = digest_of(&image.bytes).ok_or(PortError::unreadable(FETCH))?;
+        let content = Arc::new(Content::Held(image.bytes.into()));
         let validators = Validators { etag: image.etag, last_modified: None };
-        Ok(Fetched::Changed(Spooled { file, digest, bytes, validators }))
+        Ok(Fetched::Changed(Spooled { content, digest, bytes, validators }))
     }
 }
 

@@ -1,7 +1,6 @@
 //! The bucket of pictures: whole files and thumbnails, each put once under a key that follows from the original's
 //! bytes, with the checksum of what is sent, so that S3 refuses what arrived otherwise.
 
-use std::path::Path;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
@@ -19,6 +18,7 @@ use super::super::error::classify;
 use super::settings;
 use crate::error::{Cause, Certainty, PortError};
 use crate::ports::{ImageBucket, ObjectBody, Stored};
+use crate::spool::Content;
 
 const HAS: &str = "image_bucket.has";
 const PUT: &str = "image_bucket.put";
@@ -61,10 +61,15 @@ const fn rejected() -> PortError {
     PortError::new(PUT, Cause::Rejected, Certainty::Determinate)
 }
 
-/// A file as a body that is read while it is sent, and again from its start for another try.
-async fn file_body(file: &Path, bytes: u64) -> Result<ByteStream, PortError> {
-    let body = ByteStream::read_from().path(file).buffer_size(READ_BYTES).build().await;
-    let body = body.map_err(|error| PortError { source: Some(Box::new(error)), ..rejected() })?;
+/// A content as a body that is sent again from its start for another try; one in a file is read while it is sent.
+async fn body_of(content: &Content, bytes: u64) -> Result<ByteStream, PortError> {
+    let body = match content {
+        Content::Held(held) => held.clone().into(),
+        Content::File(path) => {
+            let body = ByteStream::read_from().path(path).buffer_size(READ_BYTES).build().await;
+            body.map_err(|error| PortError { source: Some(Box::new(error)), ..rejected() })?
+        }
+    };
     if body.size_hint() == (bytes, Some(bytes)) { Ok(body) } else { Err(rejected()) }
 }
 
@@ -74,8 +79,8 @@ fn checksum(digest: &ImageDigest) -> Result<String, PortError> {
     bytes.map(base64::encode)
 }
 
-/// The limits of a call that sends a file, in place of those of all other calls, which do for a thumbnail.
-fn file_limits() -> Builder {
+/// The limits of a call that sends a whole picture, in place of those of all other calls, which do for a thumbnail.
+fn content_limits() -> Builder {
     let limits = TimeoutConfig::builder()
         .operation_attempt_timeout(Duration::from_millis(FILE_ATTEMPT_MS_MAX))
         .operation_timeout(Duration::from_millis(FILE_CALL_MS_MAX));
@@ -94,7 +99,9 @@ impl ImageBucket for S3Images {
 
     async fn put(&self, object: &ImageObject, body: ObjectBody<'_>) -> Result<Stored, PortError> {
         let (body, checksum, limits) = match body {
-            ObjectBody::File(file, bytes, digest) => (file_body(file, bytes).await?, checksum(digest)?, file_limits()),
+            ObjectBody::Content(content, bytes, digest) => {
+                (body_of(content, bytes).await?, checksum(digest)?, content_limits())
+            }
             ObjectBody::Bytes(bytes) => {
                 let checksum = base64::encode(Sha256::digest(bytes).as_slice());
                 (ByteStream::from(bytes.to_vec()), checksum, Builder::new())
@@ -111,7 +118,8 @@ impl ImageBucket for S3Images {
             // A checksum that is given goes as a header. One that the SDK reckons goes behind a body of chunks.
             .checksum_sha256(checksum)
             .body(body);
-        match call.customize().config_override(limits).send().await {
+        // The checksum, which is signed, says all that a signature over the body would: it is not reckoned twice.
+        match call.customize().config_override(limits).disable_payload_signing().send().await {
             Ok(_) => Ok(Stored::Now),
             Err(error) if error.code() == Some(PRECONDITION_FAILED) => Ok(Stored::Before),
             Err(error) => Err(classify(PUT, error)),
@@ -148,6 +156,12 @@ mod tests {
         ImageDigest::new(hex::encode(Sha256::digest(bytes))).unwrap()
     }
 
+    fn file() -> Content {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"picture").unwrap();
+        Content::File(file.into_temp_path())
+    }
+
     fn bucket(script: &Script) -> S3Images {
         S3Images::new(&script.config(), "pictures".to_owned())
     }
@@ -172,15 +186,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_is_one_put_if_absent_in_one_piece_with_its_checksum_and_no_signed_body() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(b"picture").unwrap();
+        let file = file();
         let digest = digest(b"picture");
         let original = ImageObject::Original(digest.clone(), Format::Png);
-        let script = Script::new([done()]);
-        let stored = bucket(&script).put(&original, ObjectBody::File(file.path(), 7, &digest)).await.unwrap();
-        assert_eq!(stored, Stored::Now);
+        let script = Script::new([done(), done()]);
+        for content in [&file, &Content::Held("picture".into())] {
+            let stored = bucket(&script).put(&original, ObjectBody::Content(content, 7, &digest)).await.unwrap();
+            assert_eq!(stored, Stored::Now);
+        }
         let heads = script.heads();
-        assert_eq!(heads.len(), 1);
+        assert_eq!(heads.len(), 2);
+        assert!(heads.iter().all(|head| head.line == heads[0].line));
         assert_eq!(heads[0].line, format!("PUT /pictures/{}?x-id=PutObject", original.key()));
         for (name, value) in [
             ("if-none-match", "*"),
@@ -191,24 +207,26 @@ mod tests {
             ("x-amz-checksum-sha256", "LOonTQvtw57Eq2up5Z7IiePtb7VqHPCIpk2bODN43Jc="),
             ("x-amz-content-sha256", "UNSIGNED-PAYLOAD"),
         ] {
-            assert_eq!(heads[0].headers.get(name).map(String::as_str), Some(value), "{name}");
+            for head in &heads {
+                assert_eq!(head.headers.get(name).map(String::as_str), Some(value), "{name}");
+            }
         }
         for name in ["content-encoding", "transfer-encoding", "x-amz-trailer", "x-amz-decoded-content-length"] {
-            assert_eq!(heads[0].headers.get(name), None, "{name}");
+            assert!(heads.iter().all(|head| !head.headers.contains_key(name)), "{name}");
         }
     }
 
     #[tokio::test]
     async fn a_file_that_is_not_as_long_as_was_said_or_is_not_there_is_never_sent() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(b"picture").unwrap();
+        let file = file();
         let digest = digest(b"picture");
         let original = ImageObject::Original(digest.clone(), Format::Png);
         let script = Script::default();
-        let nowhere = Path::new("/nowhere/at/all");
-        for (path, bytes) in [(file.path(), 6), (file.path(), 8), (nowhere, 7)] {
-            let error = bucket(&script).put(&original, ObjectBody::File(path, bytes, &digest)).await.unwrap_err();
-            assert_eq!(error.disposition(), Disposition::Reject, "{path:?} {bytes}");
+        let nowhere = Content::File(tempfile::TempPath::try_from_path("/nowhere/at/all").unwrap());
+        let held = Content::Held("picture".into());
+        for (content, bytes) in [(&file, 6), (&file, 8), (&nowhere, 7), (&held, 6), (&held, 8)] {
+            let error = bucket(&script).put(&original, ObjectBody::Content(content, bytes, &digest)).await.unwrap_err();
+            assert_eq!(error.disposition(), Disposition::Reject, "{content:?} {bytes}");
         }
         assert!(script.heads().is_empty());
     }

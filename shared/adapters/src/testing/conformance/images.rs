@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::path::Path;
 use std::time::Duration;
 
 use domain::{
@@ -11,12 +10,13 @@ use domain::{
 };
 use futures::future::join_all;
 use protocols::images;
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 use super::super::digest_of;
 use super::{Taken, Verdict, digits, expect};
 use crate::error::{Cause, Disposition, PortError};
 use crate::ports::{ImageBucket, ImageQueue, Manifest, ObjectBody, Products, Stored, SweptProduct};
+use crate::spool::Content;
 
 type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -381,10 +381,10 @@ const RIVALS: usize = 50;
 /// A picture that is longer than what is read of a file at once.
 const PICTURE_BYTES: usize = 300_000;
 
-fn file_of(bytes: &[u8]) -> Fallible<NamedTempFile> {
+fn file_of(bytes: &[u8]) -> Fallible<Content> {
     let mut file = NamedTempFile::new()?;
     file.write_all(bytes)?;
-    Ok(file)
+    Ok(Content::File(file.into_temp_path()))
 }
 
 /// The promises of [`ImageBucket`]. `read` gives what is under a key.
@@ -397,7 +397,7 @@ pub async fn image_bucket(
     let digest = digest_of(&picture).ok_or("a digest")?;
     let (file, bytes) = (file_of(&picture)?, u64::try_from(picture.len())?);
     let original = ImageObject::Original(digest.clone(), Format::Jpeg);
-    let body = || ObjectBody::File(file.path(), bytes, &digest);
+    let body = || ObjectBody::Content(&file, bytes, &digest);
     expect("an unknown object is not there", bucket.has(&original).await?, false)?;
     expect("nothing is under its key", read(original.key()).await?, None)?;
     expect("it is stored once", bucket.put(&original, body()).await?, Stored::Now)?;
@@ -412,20 +412,28 @@ pub async fn image_bucket(
 
     let strange = ImageObject::Original(digest.clone(), Format::Png);
     let other = digest_of(b"other").ok_or("a digest")?;
-    let nowhere = Path::new("/nowhere/at/all");
+    let nowhere = Content::File(TempPath::try_from_path("/nowhere/at/all")?);
+    let held = Content::Held(picture.clone().into());
     for (promise, body) in [
-        ("a file of another digest is refused", ObjectBody::File(file.path(), bytes, &other)),
-        ("a file that is longer is refused", ObjectBody::File(file.path(), bytes - 1, &digest)),
-        ("a file that is shorter is refused", ObjectBody::File(file.path(), bytes + 1, &digest)),
-        ("a file that is not there is refused", ObjectBody::File(nowhere, bytes, &digest)),
+        ("a file of another digest is refused", ObjectBody::Content(&file, bytes, &other)),
+        ("a file that is longer is refused", ObjectBody::Content(&file, bytes - 1, &digest)),
+        ("a file that is shorter is refused", ObjectBody::Content(&file, bytes + 1, &digest)),
+        ("a file that is not there is refused", ObjectBody::Content(&nowhere, bytes, &digest)),
+        ("what is held and has another digest is refused", ObjectBody::Content(&held, bytes, &other)),
+        ("what is held and is longer is refused", ObjectBody::Content(&held, bytes - 1, &digest)),
+        ("what is held and is shorter is refused", ObjectBody::Content(&held, bytes + 1, &digest)),
     ] {
         let put = bucket.put(&strange, body).await;
         expect(promise, put.map_err(|error| error.disposition()), Err(Disposition::Reject))?;
     }
     expect("and nothing of it is there", bucket.has(&strange).await?, false)?;
     rivals(bucket, &strange, body()).await?;
+    let gif = ImageObject::Original(digest.clone(), Format::Gif);
+    let put = bucket.put(&gif, ObjectBody::Content(&held, bytes, &digest)).await?;
+    expect("what is held is stored as well", put, Stored::Now)?;
+    expect("and it is the same", read(gif.key()).await? == Some(picture.clone()), true)?;
     expect("it is there whole", read(strange.key()).await? == Some(picture), true)?;
-    every_object_is_listed(bucket, run, [original, strange, thumbnail].into()).await
+    every_object_is_listed(bucket, run, [original, strange, gif, thumbnail].into()).await
 }
 
 /// Many who put one object at once: one of them stored it.

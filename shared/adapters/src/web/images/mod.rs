@@ -1,5 +1,5 @@
 //! Pictures from their hosts: asked only of hosts that are listed, at addresses that are public, under the cap, and
-//! only if they changed; streamed to a file and named by their SHA-256.
+//! only if they changed; kept as they come (memory, or a file) and named by their SHA-256.
 //!
 //! Invariant: an answer is read up to a named size, within a named time, and not slower than a named speed; every
 //! redirect is checked like the first URL; nothing of the environment (proxies, files) is looked at.
@@ -10,7 +10,6 @@ mod network;
 mod throttle;
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{BufWriter, Write};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,7 +26,6 @@ use hyper::header::{
 use hyper::{Method, Request, Response, StatusCode};
 use rustls::{ClientConfig, RootCertStore};
 use sha2::{Digest, Sha256};
-use tempfile::NamedTempFile;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
@@ -39,6 +37,7 @@ pub use throttle::{BYTES_PER_SECOND_MIN, Cap, Throttle};
 
 use crate::error::{Cause, Certainty, PortError};
 use crate::ports::{Asked, Fetched, ImageSource, NoImage, Spooled};
+use crate::spool::Spool;
 
 /// The largest picture that is taken, in bytes. The largest at the marketplaces have some MiB; ten of these at once fit
 /// the 512 MB that a function has on disk.
@@ -63,8 +62,6 @@ const SPEED_MS: u64 = 10_000;
 const HOST_CONNECTIONS_MAX: usize = 10;
 /// Hosts whose connections are counted, before those that nobody asks are forgotten.
 const HOSTS_COUNTED_MAX: usize = 64;
-/// How much of a picture is held before it is written to its file, in bytes.
-const WRITE_BYTES: usize = 64 * 1_024;
 /// What a picture must be long enough for, to be told from anything else, in bytes.
 const MAGIC_BYTES: usize = 12;
 
@@ -314,46 +311,47 @@ impl<N: Network + Sync + Send> WebImages<N> {
         drop(permits);
     }
 
-    /// Reads a picture into a file.
+    /// Reads a picture to its end.
     async fn spool(&self, answer: Answer, validators: Validators) -> Result<Spooled, Failed> {
         let Answer { mut line, response, permits } = answer;
         if header(&response, CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
             return Err(Failed::Refused("encoded"));
         }
-        if content_length(&response).is_some_and(|bytes| bytes > IMAGE_BYTES_MAX) {
+        let expected = content_length(&response);
+        if expected.is_some_and(|bytes| bytes > IMAGE_BYTES_MAX) {
             return Err(Failed::Refused("too_large"));
         }
         let mut body = response.into_body();
-        let mut spool = Spool::new().map_err(Failed::away)?;
+        let mut reading = Reading::expecting(expected);
         let mut speed = Speed::new(line.throttled_ms());
         let silence = Duration::from_millis(SILENCE_MS_MAX);
         while let Some(frame) = tokio::time::timeout(silence, line.frame(&mut body)).await.map_err(Failed::away)? {
             let bytes = frame.map_err(Failed::away)?;
-            spool.write(&bytes)?;
-            speed.passed(spool.bytes, line.throttled_ms())?;
+            reading.take(&bytes)?;
+            speed.passed(reading.bytes, line.throttled_ms())?;
         }
         self.keep_line(line);
         drop(permits);
-        spool.finish(validators)
+        reading.finish(validators)
     }
 }
 
-/// A file that is written and hashed at once.
-struct Spool {
-    file: BufWriter<NamedTempFile>,
+/// A picture that is kept, looked at and hashed while it comes.
+struct Reading {
+    spool: Spool,
     digest: Sha256,
     head: Vec<u8>,
     bytes: u64,
 }
 
-impl Spool {
-    fn new() -> std::io::Result<Self> {
-        let file = BufWriter::with_capacity(WRITE_BYTES, NamedTempFile::new()?);
-        Ok(Self { file, digest: Sha256::new(), head: Vec::with_capacity(MAGIC_BYTES), bytes: 0 })
+impl Reading {
+    fn expecting(bytes: Option<u64>) -> Self {
+        let (spool, head) = (Spool::expecting(bytes), Vec::with_capacity(MAGIC_BYTES));
+        Self { spool, digest: Sha256::new(), head, bytes: 0 }
     }
 
     /// What begins like no picture is not read on.
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Failed> {
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Failed> {
         self.bytes = self.bytes.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         if self.bytes > IMAGE_BYTES_MAX {
             return Err(Failed::Refused("too_large"));
@@ -364,14 +362,14 @@ impl Spool {
             return Err(Failed::Refused("not_an_image"));
         }
         self.digest.update(bytes);
-        self.file.write_all(bytes).map_err(Failed::away)
+        self.spool.write(bytes).map_err(Failed::away)
     }
 
     fn finish(self, validators: Validators) -> Result<Spooled, Failed> {
-        let Self { file, digest, bytes, .. } = self;
+        let Self { spool, digest, bytes, .. } = self;
         let digest = ImageDigest::new(hex::encode(digest.finalize())).ok_or(Failed::because(Cause::Unreadable))?;
-        let file = file.into_inner().map_err(|error| Failed::away(error.into_error()))?.into_temp_path();
-        Ok(Spooled { file, digest, bytes, validators })
+        let content = Arc::new(spool.finish().map_err(Failed::away)?);
+        Ok(Spooled { content, digest, bytes, validators })
     }
 }
 
