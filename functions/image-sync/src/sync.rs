@@ -117,8 +117,12 @@ impl Studio {
         Ok(done?)
     }
 
+    /// Looks a picture through. What is held is looked through in a millisecond, in less than to hand it to somebody else.
     async fn inspect(&self, spooled: &Spooled) -> Result<Picture, NotSynced> {
-        self.beside(Arc::clone(&spooled.content), picture::inspect).await
+        match *spooled.content {
+            Content::Held(_) => Ok(picture::inspect(&spooled.content)?),
+            Content::File(_) => self.beside(Arc::clone(&spooled.content), picture::inspect).await,
+        }
     }
 
     /// The thumbnails of these sizes; none are made, and nothing is decoded, when none is missing.
@@ -186,6 +190,18 @@ fn record(
     }
 }
 
+/// What the bucket lacks of a picture. Without the original it may lack everything: that comes last. With it, it lacks
+/// thumbnails that were not asked for when it was stored.
+async fn missing(record: &ImageRecord, bucket: &impl ImageBucket) -> Result<Vec<ImageObject>, PortError> {
+    let Original { digest, format, .. } = &record.original;
+    if !bucket.has(&ImageObject::Original(digest.clone(), *format)).await? {
+        return Ok(record.objects().collect());
+    }
+    let lacks =
+        |object: ImageObject| async move { Ok::<_, PortError>((!bucket.has(&object).await?).then_some(object)) };
+    Ok(try_join_all(record.objects().skip(1).map(lacks)).await?.into_iter().flatten().collect())
+}
+
 /// Puts what the bucket lacks of a picture, the original last: another product may have had the same.
 async fn store(
     record: &ImageRecord,
@@ -195,12 +211,7 @@ async fn store(
     studio: &Studio,
     costs: &mut Costs,
 ) -> Result<Synced, NotSynced> {
-    let there = try_join_all(record.objects().map(|object| async move {
-        let is_there = bucket.has(&object).await?;
-        Ok::<_, PortError>((object, is_there))
-    }));
-    let missing: Vec<ImageObject> =
-        there.await?.into_iter().filter_map(|(object, is_there)| (!is_there).then_some(object)).collect();
+    let missing = missing(record, bucket).await?;
     let sizes = missing.iter().filter_map(|object| match object {
         ImageObject::Thumbnail(_, size) => Some(*size),
         ImageObject::Original(..) => None,

@@ -2,18 +2,15 @@
 //!
 //! Invariant: what a file claims to hold beyond its end is never waited for, sought or allocated.
 
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, Read, Seek, SeekFrom};
 
 use adapters::spool::{Content, Opened};
 
 use super::{IMAGE_BYTES_MAX, LooksLike, Refused};
 
-/// How much is read at once. Headers are small; the data between them is sought over or scanned.
-pub(super) const BUFFER_BYTES: usize = 64 * 1_024;
-
 /// A file with a place in it.
 pub(super) struct Bytes {
-    reader: BufReader<Opened>,
+    reader: Opened,
     position: u64,
     length: u64,
 }
@@ -21,13 +18,11 @@ pub(super) struct Bytes {
 impl Bytes {
     /// Opens a file that holds at least a byte, and not too many.
     pub(super) fn open(content: &Content) -> Result<Self, Refused> {
-        let file = content.open().map_err(Refused::Unreadable)?;
+        let reader = content.open().map_err(Refused::Unreadable)?;
         let length = content.len().map_err(Refused::Unreadable)?;
         match length {
             0 => Err(Refused::NotAnImage(LooksLike::Empty)),
-            1..=IMAGE_BYTES_MAX => {
-                Ok(Self { reader: BufReader::with_capacity(BUFFER_BYTES, file), position: 0, length })
-            }
+            1..=IMAGE_BYTES_MAX => Ok(Self { reader, position: 0, length }),
             _ => Err(Refused::TooManyBytes(length)),
         }
     }

@@ -1,11 +1,10 @@
 //! GIF (CompuServe, 89a). The first frame of it, on its screen.
 
-use std::io::BufReader;
 use std::num::NonZeroU64;
 
 use gif::{ColorOutput, DecodeOptions, DecodingError, MemoryLimit};
 
-use super::bytes::{BUFFER_BYTES, Bytes};
+use super::bytes::Bytes;
 use super::colour::Colour;
 use super::orientation::Orientation;
 use super::raster::{Layout, Raster, bytes_of};
@@ -68,7 +67,7 @@ pub(super) fn decode(content: &Content, picture: &Picture) -> Result<Decoded, Re
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
     options.set_memory_limit(MemoryLimit::Bytes(FRAME_BYTES_MAX));
-    let mut decoder = options.read_info(BufReader::with_capacity(BUFFER_BYTES, opened))?;
+    let mut decoder = options.read_info(opened)?;
     if (u32::from(decoder.width()), u32::from(decoder.height())) != (picture.width, picture.height) {
         return Err(Refused::Damaged("it is not the picture that was inspected"));
     }

@@ -3,11 +3,9 @@
 //! Time is bounded by the number of scans, and memory by the size, since a decoder holds the coefficients of a progressive
 //! picture whole.
 
-use std::io::BufReader;
-
 use jpeg_decoder::{Decoder, Error, PixelFormat};
 
-use super::bytes::{BUFFER_BYTES, Bytes};
+use super::bytes::Bytes;
 use super::colour::Colour;
 use super::orientation::Orientation;
 use super::raster::{Layout, Raster};
@@ -172,7 +170,7 @@ fn frame_header(bytes: &mut Bytes) -> Result<Frame, Refused> {
 /// Decodes a JPEG, scaled down as far as the largest thumbnail allows.
 pub(super) fn decode(content: &Content, picture: &Picture, largest: u32) -> Result<Decoded, Refused> {
     let opened = content.open().map_err(Refused::Unreadable)?;
-    let mut decoder = Decoder::new(BufReader::with_capacity(BUFFER_BYTES, opened));
+    let mut decoder = Decoder::new(opened);
     decoder.read_info()?;
     let unlike = Refused::Damaged("it is not the picture that was inspected");
     let found = decoder.info().ok_or(Refused::Damaged("it holds no picture"))?;

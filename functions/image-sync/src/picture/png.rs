@@ -13,7 +13,7 @@ use moxcms::{
 };
 use png::{ColorType, Decoder, DecodingError, Info, InterlaceInfo, Reader, Transformations};
 
-use super::bytes::{BUFFER_BYTES, Bytes};
+use super::bytes::Bytes;
 use super::colour::Colour;
 use super::orientation::Orientation;
 use super::raster::{Layout, Raster, bytes_of};
@@ -134,6 +134,9 @@ fn text_begins(part: &mut impl Read, name: &[u8; 4]) -> Result<bool, Refused> {
         other => other.map_err(Refused::from),
     }
 }
+
+/// How much is read at once, in bytes; what is read ahead counts as read.
+const BUFFER_BYTES: usize = 64 * 1_024;
 
 /// A file that says how far it was read.
 struct Counted {

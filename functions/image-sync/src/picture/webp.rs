@@ -3,11 +3,9 @@
 //! A frame says its size itself, and the canvas says one too. A decoder allocates by the first before it sees the second,
 //! so they are held against each other here, of every frame.
 
-use std::io::BufReader;
-
 use image_webp::{DecodingError, WebPDecoder};
 
-use super::bytes::{BUFFER_BYTES, Bytes};
+use super::bytes::Bytes;
 use super::colour::Colour;
 use super::orientation::Orientation;
 use super::raster::{Layout, Raster, bytes_of};
@@ -137,7 +135,7 @@ pub(super) fn decode(content: &Content, picture: &Picture) -> Result<Decoded, Re
         return Err(Refused::Damaged("it is not the picture that was inspected"));
     }
     let opened = content.open().map_err(Refused::Unreadable)?;
-    let mut decoder = WebPDecoder::new(BufReader::with_capacity(BUFFER_BYTES, opened))?;
+    let mut decoder = WebPDecoder::new(opened)?;
     decoder.set_memory_limit(METADATA_BYTES_MAX);
     if decoder.dimensions() != (picture.width, picture.height) {
         return Err(Refused::Damaged("it is not the picture that was inspected"));

@@ -27,8 +27,8 @@ use super::throttle::{Meter, Taken, Throttle, Throttled};
 
 /// Looking a host up, connecting and TLS, in milliseconds.
 const CONNECT_MS_MAX: u64 = 5_000;
-/// The longest head of an answer, in bytes, and the most of a body that is held before it is written to its file.
-const HEAD_BYTES_MAX: usize = 64 * 1_024;
+/// The longest head of an answer, in bytes, and the most of a body that is read at once.
+const HEAD_BYTES_MAX: usize = 256 * 1_024;
 /// Lines of a head.
 const HEAD_LINES_MAX: usize = 100;
 

@@ -37,7 +37,7 @@ pub use throttle::{BYTES_PER_SECOND_MIN, Cap, Throttle};
 
 use crate::error::{Cause, Certainty, PortError};
 use crate::ports::{Asked, Fetched, ImageSource, NoImage, Spooled};
-use crate::spool::Spool;
+use crate::spool::{Buffers, Spool};
 
 /// The largest picture that is taken, in bytes. The largest at the marketplaces have some MiB; ten of these at once fit
 /// the 512 MB that a function has on disk.
@@ -78,6 +78,7 @@ pub struct WebImages<N> {
     connections: usize,
     open: Arc<Semaphore>,
     of_host: Mutex<HashMap<String, Arc<Semaphore>>>,
+    buffers: Buffers,
     idle: Mutex<VecDeque<Line>>,
 }
 
@@ -158,6 +159,7 @@ impl<N> WebImages<N> {
             connections: cap.connections(),
             open: Arc::new(Semaphore::new(cap.connections())),
             of_host: Mutex::new(HashMap::new()),
+            buffers: Buffers::default(),
             idle: Mutex::new(VecDeque::new()),
         })
     }
@@ -317,12 +319,11 @@ impl<N: Network + Sync + Send> WebImages<N> {
         if header(&response, CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
             return Err(Failed::Refused("encoded"));
         }
-        let expected = content_length(&response);
-        if expected.is_some_and(|bytes| bytes > IMAGE_BYTES_MAX) {
+        if content_length(&response).is_some_and(|bytes| bytes > IMAGE_BYTES_MAX) {
             return Err(Failed::Refused("too_large"));
         }
         let mut body = response.into_body();
-        let mut reading = Reading::expecting(expected);
+        let mut reading = Reading::new(&self.buffers);
         let mut speed = Speed::new(line.throttled_ms());
         let silence = Duration::from_millis(SILENCE_MS_MAX);
         while let Some(frame) = tokio::time::timeout(silence, line.frame(&mut body)).await.map_err(Failed::away)? {
@@ -345,8 +346,8 @@ struct Reading {
 }
 
 impl Reading {
-    fn expecting(bytes: Option<u64>) -> Self {
-        let (spool, head) = (Spool::expecting(bytes), Vec::with_capacity(MAGIC_BYTES));
+    fn new(buffers: &Buffers) -> Self {
+        let (spool, head) = (Spool::new(buffers), Vec::with_capacity(MAGIC_BYTES));
         Self { spool, digest: Sha256::new(), head, bytes: 0 }
     }
 

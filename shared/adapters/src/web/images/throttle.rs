@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
@@ -22,10 +22,12 @@ const BUCKET_PER_MILLE: u64 = 15;
 const BUFFERS_PER_MILLE: u64 = 25;
 /// The smallest receive buffer of a connection, in bytes. Below it TCP sends a segment at a time and waits.
 const BUFFER_BYTES_MIN: u64 = 8 * 1_024;
-/// The largest, in bytes: at 5 ms to a host nearby that is 50 MiB/s for one connection.
-const BUFFER_BYTES_MAX: u64 = 256 * 1_024;
+/// The largest, in bytes: at 20 ms to a host that is 50 MiB/s for one connection. Linux may give less.
+const BUFFER_BYTES_MAX: u64 = 1_024 * 1_024;
 /// The most that one read takes, in bytes, so that transfers take turns; never more than a receive buffer holds.
 const READ_BYTES_MAX: u64 = 64 * 1_024;
+/// The same under a cap that is so high that this is a twelfth of the bucket.
+const LONG_READ_BYTES_MAX: u64 = 256 * 1_024;
 /// The least that the bucket holds, in bytes, at caps that are lower than anybody wants.
 const BUCKET_BYTES_MIN: u64 = 4 * 1_024;
 /// The lowest cap, in bytes a second: below it not even one receive buffer is a small part of a second.
@@ -64,6 +66,10 @@ impl Cap {
         (self.share(BUFFERS_PER_MILLE) / connections).clamp(BUFFER_BYTES_MIN, BUFFER_BYTES_MAX)
     }
 
+    fn read_bytes(self) -> u64 {
+        (self.bucket_bytes() / 12).clamp(READ_BYTES_MAX, LONG_READ_BYTES_MAX)
+    }
+
     fn bucket_bytes(self) -> u64 {
         self.share(BUCKET_PER_MILLE).max(BUCKET_BYTES_MIN)
     }
@@ -77,6 +83,8 @@ impl Cap {
 #[derive(Debug)]
 pub struct Throttle {
     bytes_per_second: u64,
+    /// The most that one read takes.
+    read_bytes: u64,
     /// How long the cap takes to fill the bucket.
     depth: Duration,
     /// When the bucket will be full again, after all that was taken.
@@ -88,7 +96,7 @@ impl Throttle {
     pub fn new(cap: Cap) -> Self {
         let bytes_per_second = cap.bytes_per_second.max(BYTES_PER_SECOND_MIN);
         let depth = time_of(cap.bucket_bytes(), bytes_per_second);
-        Self { bytes_per_second, depth, full_at: Mutex::new(Instant::now()) }
+        Self { bytes_per_second, read_bytes: cap.read_bytes(), depth, full_at: Mutex::new(Instant::now()) }
     }
 
     /// Takes so many bytes, when the cap has them after all that was taken before.
@@ -179,7 +187,8 @@ struct Waiting {
 
 /// A connection whose reads are under the cap.
 pub(super) struct Throttled {
-    stream: TcpStream,
+    /// Up to what was taken.
+    stream: Take<TcpStream>,
     throttle: Arc<Throttle>,
     meter: Arc<Meter>,
     /// For what its receive buffer may hold unread.
@@ -193,7 +202,7 @@ impl Throttled {
     /// Puts a connection under the cap. For what its receive buffer may hold was taken before it was opened.
     pub(super) fn new(stream: TcpStream, buffer: Taken, meter: Arc<Meter>) -> Self {
         let throttle = Arc::clone(&buffer.throttle);
-        Self { stream, throttle, meter, buffer, waiting: None, credit: 0 }
+        Self { stream: stream.take(0), throttle, meter, buffer, waiting: None, credit: 0 }
     }
 
     fn poll_take(&mut self, cx: &mut Context<'_>, bytes: u64) -> Poll<()> {
@@ -234,42 +243,35 @@ impl AsyncRead for Throttled {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
         let room = u64::try_from(buffer.remaining()).unwrap_or(u64::MAX);
-        let room = room.min(READ_BYTES_MAX).min(self.buffer.bytes);
+        let room = room.min(self.throttle.read_bytes).min(self.buffer.bytes);
         if room == 0 {
             return Poll::Ready(Ok(()));
         }
-        loop {
-            ready!(self.stream.poll_read_ready(cx))?;
-            if self.credit == 0 {
-                ready!(self.poll_take(cx, room));
-            }
-            let bytes = usize::try_from(self.credit.min(room)).unwrap_or(usize::MAX);
-            match self.stream.try_read(buffer.initialize_unfilled_to(bytes)) {
-                Ok(read) => {
-                    buffer.advance(read);
-                    let unused = self.credit.saturating_sub(u64::try_from(read).unwrap_or(u64::MAX));
-                    self.throttle.give_back(unused);
-                    self.credit = 0;
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
+        ready!(self.stream.get_ref().poll_read_ready(cx))?;
+        if self.credit == 0 {
+            ready!(self.poll_take(cx, room));
         }
+        let (before, limit) = (buffer.filled().len(), self.credit.min(room));
+        self.stream.set_limit(limit);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        let read = u64::try_from(buffer.filled().len().saturating_sub(before)).unwrap_or(u64::MAX);
+        self.throttle.give_back(self.credit.saturating_sub(read));
+        self.credit = 0;
+        Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Throttled {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        Pin::new(self.stream.get_mut()).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        Pin::new(self.stream.get_mut()).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Pin::new(self.stream.get_mut()).poll_shutdown(cx)
     }
 }
 
