@@ -6,24 +6,31 @@
 # (simulated marketplaces, part of the stack), SAMPAN_IMAGE_HOSTS (more image hosts, with commas, than
 # alicdn.com and the simulated one), SAMPAN_IMAGE_BYTES_PER_SECOND (52428800, over the whole stack),
 # SAMPAN_IMAGE_CONCURRENCY (10, of each of two instances), SAMPAN_SCHEDULES (on), SAMPAN_PARAMETERS
-# (NAME=VALUE,… of infra/template.yaml), SAMPAN_LOCAL_DIR (.local).
+# (NAME=VALUE,… of infra/template.yaml; also of `make deploy`), SAMPAN_LOCAL_DIR (.local).
+# A stack on AWS: STACK, REGION (else AWS_REGION), and credentials in AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
+# AWS_SESSION_TOKEN (`eval "$(aws configure export-credentials --format env)"` sets them).
 
 SHELL := /bin/sh
 PYTHON ?= python3
 CARGO ?= cargo
 
 SAMPAN := target/debug/sampan
+ON_AWS = $(if $(REGION),AWS_REGION=$(REGION)) $(SAMPAN) --stack $(STACK)
 # Always the whole workspace: every other selection has other features, and compiles the AWS SDK once more.
 BUILD := $(CARGO) build --locked --workspace
 TOOLS := .tools/installed
+LAMBDA_TOOLS := .tools/lambda/installed
+FUNCTIONS := $(notdir $(patsubst %/,%,$(wildcard functions/*/)))
+# zig stands beside cargo-lambda.
+CARGO_LAMBDA := PATH="$(CURDIR)/.tools/lambda/bin:$$PATH" $(CARGO) lambda
 
 .DEFAULT_GOAL := help
-.PHONY: help run up demo down build test soak bench-images check clean
+.PHONY: help run up demo down build test soak bench-images check deploy deploy-function destroy clean
 # Steps build on each other's files.
 .NOTPARALLEL:
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## Set everything up, start the local stack, show the main job on it; the stack stays up
 	@$(SAMPAN) local up --demo
@@ -59,6 +66,22 @@ check: $(TOOLS) ## Run what CI runs besides the tests: format, lints, docs, temp
 		echo 'The dependency policy (deny.toml) is not checked: cargo-deny is not installed.'; \
 	fi
 
+# The functions alone, once, for all of them; then the same calls that the local stack is made by.
+deploy: build $(LAMBDA_TOOLS) ## Put a stack on AWS, or update it: STACK=name [REGION= ARCH=arm64 BUCKET= SECRETS=file]
+	@[ -n '$(STACK)' ] || { echo 'Name the stack: make deploy STACK=name'; exit 2; }
+	$(CARGO_LAMBDA) build --locked --release $(if $(filter arm64,$(ARCH)),--arm64) $(FUNCTIONS:%=--package %)
+	@$(ON_AWS) deploy $(if $(ARCH),--arch $(ARCH)) $(if $(BUCKET),--bucket $(BUCKET)) $(if $(SECRETS),--secrets $(SECRETS))
+
+deploy-function: $(LAMBDA_TOOLS) ## Put the code of one function on AWS: STACK=name NAME=status-writer [REGION= ARCH=arm64]
+	@[ -n '$(STACK)' ] && [ -n '$(NAME)' ] && [ -d 'functions/$(NAME)' ] || \
+		{ echo 'Name both: make deploy-function STACK=name NAME=status-writer'; exit 2; }
+	$(CARGO_LAMBDA) build --locked --release $(if $(filter arm64,$(ARCH)),--arm64) --package $(NAME)
+	$(CARGO_LAMBDA) deploy $(if $(REGION),--region $(REGION)) --merge-env --binary-name $(NAME) $(STACK)-$(NAME)
+
+destroy: build ## Take a stack away, and keep its facts: STACK=name [REGION=]; asks first
+	@[ -n '$(STACK)' ] || { echo 'Name the stack: make destroy STACK=name'; exit 2; }
+	@$(ON_AWS) destroy
+
 clean: down ## Stop the local stack and remove all that was built or installed here
 	rm -rf .local .tools target
 
@@ -73,4 +96,11 @@ $(TOOLS): infra/local/requirements.txt
 	@rm -rf .tools
 	@$(PYTHON) -m venv .tools
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+$(LAMBDA_TOOLS): infra/lambda-requirements.txt $(TOOLS)
+	@echo 'Installing cargo-lambda and zig into .tools/lambda (once)'
+	@rm -rf .tools/lambda
+	@$(PYTHON) -m venv .tools/lambda
+	@.tools/lambda/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@

@@ -13,10 +13,12 @@
 )]
 
 mod costs;
+mod deploys;
 mod images;
 mod journey;
 mod load;
 mod money;
+mod permissions;
 mod ports;
 mod privacy;
 mod refusals;
@@ -130,8 +132,11 @@ fn trials(context: Context) -> Vec<Trial> {
         trial(context, "ports::records_of_a_picture_from_many_writers_at_once_join", ports::image_race),
         trial(context, "money::ten_thousand_callbacks_come_to_the_gateways_truth", money::ten_thousand_callbacks),
         trial(context, "costs::every_status_item_of_the_run_is_at_most_one_write_unit", costs::item_sizes),
+        trial(context, "deploys::a_stack_is_made_updated_with_its_data_kept_and_taken_away", deploys::updates),
+        trial(context, "deploys::a_stack_goes_with_its_data_when_that_is_said", deploys::with_data),
         trial(context, "settings::up_again_applies_new_settings_and_keeps_data", settings::up_again),
         trial(context, "settings::other_image_hosts_and_another_cap_hold_after_up_again", settings::images),
+        trial(context, "permissions::each_function_may_do_what_it_does_and_nothing_else", permissions::exact),
         trial(context, "privacy::no_body_secret_name_phone_or_address_is_in_any_log", privacy::canaries),
     ]
 }

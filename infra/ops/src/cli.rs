@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::stack::{Choice, Session};
 use crate::table::step;
-use crate::{backfill, demo, images, ledger, local, orders, queues, send, simulate, sweep, trades, watermark};
+use crate::{backfill, demo, deploy, images, ledger, local, orders, queues, send, simulate, sweep, trades, watermark};
 
 /// The exit code of a command that a signal ended: 128 and the number of SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -28,6 +28,10 @@ enum Command {
     /// The stack on this machine
     #[command(subcommand)]
     Local(LocalCommand),
+    /// Put a stack on AWS, or bring it to the code, template and parameters of now
+    Deploy(Box<deploy::Arguments>),
+    /// Take a stack away, and keep its facts unless told
+    Destroy(deploy::DestroyArguments),
     /// Sign and post a sample, a gateway's callback, or a file of deliveries
     Send(Box<send::Arguments>),
     /// Orders
@@ -106,6 +110,8 @@ impl Cli {
         let choice = self.choice;
         match self.command {
             Command::Local(command) => command.run(&choice).await,
+            Command::Deploy(arguments) => deploy::run(&choice, *arguments).await,
+            Command::Destroy(arguments) => deploy::take_away(&choice, arguments).await,
             Command::Send(arguments) => send::run(&Session::open(&choice).await?, *arguments).await,
             Command::Order(command) => orders::order(&Session::open(&choice).await?, command).await,
             Command::Trade(command) => trades::run(&Session::open(&choice).await?, command).await,

@@ -156,6 +156,14 @@ pub struct Choice {
     aws: Aws,
 }
 
+impl Choice {
+    /// The stack that is named, and as whom and where it is asked for.
+    pub(crate) fn on_aws(&self) -> anyhow::Result<(Settings, String)> {
+        let name = self.stack.clone().filter(|name| !name.is_empty());
+        Ok((self.aws.settings()?, name.context("name the stack with --stack")?))
+    }
+}
+
 /// The environment that the AWS tools read.
 #[derive(Clone, Args)]
 struct Aws {

@@ -11,6 +11,8 @@ use crate::stack::FACTS_FILE;
 
 /// Where it unpacks code.
 const TEMPORARY: &str = "tmp";
+/// Where it writes down which permissions are used: see infra/local/emulator.py.
+pub const PERMISSIONS_FILE: &str = "permissions.jsonl";
 
 /// The emulator. The stack goes with it, and so do the facts of the stack.
 pub(super) const EMULATOR: Kind = Kind {
@@ -18,7 +20,7 @@ pub(super) const EMULATOR: Kind = Kind {
     name: "the emulator",
     title: "Emulator",
     health: "/_ministack/health",
-    leaves: &[TEMPORARY, FACTS_FILE],
+    leaves: &[TEMPORARY, FACTS_FILE, PERMISSIONS_FILE],
 };
 
 /// Finds the running emulator, or starts one and waits until it answers.
@@ -60,6 +62,7 @@ fn command(root: &Path, directory: &Path, port: u16) -> anyhow::Result<Command> 
         .env("IMAGE_LOOPBACK", "allowed")
         // The roles of the functions are enforced, so that a missing permission is found here.
         .env("AUTH", "true")
+        .env("PERMISSIONS_FILE", absolute(directory.join(PERMISSIONS_FILE))?)
         .env("IOT_MTLS_ENABLED", "0")
         .env("SFTP_ENABLED", "0")
         .env("PYTHONUNBUFFERED", "1")

@@ -3,46 +3,38 @@
 //! Invariant: `up` applies what is there now and keeps data; a start that fails or is interrupted leaves no
 //! process; after `down` none is left either.
 
-mod deploy;
 mod emulator;
 mod marketplaces;
-mod package;
 mod process;
 mod rates;
 mod simulated;
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 
 use adapters::aws::connect;
-use adapters::secrets::Secrets;
 use anyhow::Context;
-use aws_types::SdkConfig;
 use clap::{Args, ValueEnum};
 
+use crate::deploy::{self, Architecture, Template, Unsaid};
+use crate::secrets;
 pub use crate::stack::Stack;
 use crate::stack::{FACTS_FILE, Session, local_settings};
 use crate::table::step;
+pub use emulator::PERMISSIONS_FILE;
+use marketplaces::Marketplaces;
 pub use process::Resident;
 use simulated::Simulated;
 pub use simulated::{SimulatedUrls, simulated_urls};
-
-/// The functions of the stack: folder, and the template's parameter for the key of its zip.
-pub const FUNCTIONS: [(&str, &str); 7] = [
-    ("webhook-intake", "WebhookIntakeCodeKey"),
-    ("status-writer", "StatusWriterCodeKey"),
-    ("payment-callback", "PaymentCallbackCodeKey"),
-    ("orders-api", "OrdersApiCodeKey"),
-    ("order-sweep", "OrderSweepCodeKey"),
-    ("product-sweep", "ProductSweepCodeKey"),
-    ("image-sync", "ImageSyncCodeKey"),
-];
 
 /// The port that is taken when none is named: the one that emulators of AWS have.
 const PORT_DEFAULT: u16 = 4566;
 /// The name of the local stack in CloudFormation. Every other name in it starts with this one.
 const STACK_NAME: &str = "sampan";
+/// The bucket of its code.
+const CODE_BUCKET: &str = "sampan-code";
 /// The emulator's region.
 const REGION: &str = "us-east-1";
 
@@ -166,22 +158,53 @@ impl Running {
 pub async fn up(options: &Options) -> anyhow::Result<Running> {
     std::fs::create_dir_all(&options.directory)
         .with_context(|| format!("cannot make the directory {}", options.directory.display()))?;
-    let packages = package::packages(&options.functions_directory()?)?;
-    let secrets = read_secrets(&options.secrets)?;
+    let directory = options.functions_directory()?;
+    let packages = deploy::packages(|function| directory.join(function)).context("`make up` builds the functions")?;
+    let secrets = secrets::read(&options.secrets)?;
+    let template = options.root.join("infra/template.yaml");
+    let template = std::fs::read_to_string(&template).with_context(|| format!("cannot read {}", template.display()))?;
     let emulator = emulator::start(&options.root, &options.directory, options.port).await?;
     let settings = local_settings(emulator.url(), REGION);
     let config = connect(settings.clone());
-    deploy::upload(&config, STACK_NAME, &packages).await?;
+    deploy::upload(&config, CODE_BUCKET, &packages).await?;
     let chosen = options.rates_url.as_deref();
     let rates_url = rates::url(&config, &emulator.url(), STACK_NAME, &options.root, chosen).await?;
     let (marketplaces, simulated) = marketplaces::urls(options).await?;
-    let parameters = deploy::parameters(STACK_NAME, &packages, deploy::Upstreams { rates_url, marketplaces }, options)?;
-    deploy::apply(&config, STACK_NAME, &options.root.join("infra/template.yaml"), parameters).await?;
+    let mut said = parameters(rates_url, marketplaces, options)?;
+    said.extend(deploy::of_code(CODE_BUCKET, &packages));
+    let template = Template { text: &template, bucket: CODE_BUCKET };
+    deploy::apply(&config, STACK_NAME, template, said, Unsaid::Default).await?;
     let stack = Stack::describe(&settings, STACK_NAME).await?;
-    put_secrets(&config, &stack.secret_id, &secrets).await?;
+    secrets::put(&config, &stack.secret_id, &secrets).await?;
     write_facts(&options.facts_file(), &stack)?;
     step("Facts", &format!("{}: {}", options.facts_file().display(), stack.api_url));
     Ok(Running { stack, emulator, simulated })
+}
+
+/// The template's parameters: whom the functions ask, what is different on a machine without TLS, and what was chosen.
+fn parameters(
+    rates_url: String,
+    marketplaces: Marketplaces,
+    options: &Options,
+) -> anyhow::Result<BTreeMap<String, String>> {
+    let schedules = match options.schedules {
+        Schedules::On => "ENABLED",
+        Schedules::Off => "DISABLED",
+    };
+    let fixed = [
+        ("RatesUrl", rates_url),
+        ("Ali1688Url", marketplaces.ali1688_url),
+        ("TaobaoUrl", marketplaces.taobao_url),
+        ("ImageHosts", marketplaces.image_hosts),
+        ("SweepSchedules", schedules.to_owned()),
+        ("RequireTls", "false".to_owned()),
+        // The emulator runs the functions as programs of this machine.
+        ("Architecture", Architecture::HERE.as_str().to_owned()),
+    ];
+    let budget = options.image_bytes_per_second.map(|bytes| ("ImageBytesPerSecond", bytes.to_string()));
+    let connections = options.image_concurrency.map(|pictures| ("ImageConcurrency", pictures.to_string()));
+    let ours = fixed.into_iter().chain(budget).chain(connections).map(|(name, value)| (name.to_owned(), value));
+    Ok(ours.chain(deploy::chosen(&options.parameters)?).collect())
 }
 
 /// Stops the emulator and all that it started, and what is simulated. Data goes with them. `false` when no emulator was
@@ -207,31 +230,6 @@ pub async fn logs(directory: &Path, stack: &Stack) -> anyhow::Result<String> {
     let bytes = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
     text.push_str(&String::from_utf8_lossy(&bytes));
     Ok(text)
-}
-
-/// Reads the secrets document, and refuses one that the functions could not read.
-fn read_secrets(file: &Path) -> anyhow::Result<String> {
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("cannot read the secrets document {}", file.display()))?;
-    let secrets = Secrets::from_json(&text).with_context(|| format!("{} is not a secrets document", file.display()))?;
-    if secrets.unusable > 0 {
-        step("Secrets", &format!("{} entries of {} cannot be used", secrets.unusable, file.display()));
-    }
-    Ok(text)
-}
-
-/// Sets the secret's value where it differs. A secret without a value is an error on AWS and an empty
-/// text on the emulator.
-async fn put_secrets(config: &SdkConfig, secret_id: &str, document: &str) -> anyhow::Result<()> {
-    let client = aws_sdk_secretsmanager::Client::new(config);
-    let kept = client.get_secret_value().secret_id(secret_id).send().await;
-    if kept.is_ok_and(|kept| kept.secret_string() == Some(document)) {
-        return Ok(());
-    }
-    let put = client.put_secret_value().secret_id(secret_id).secret_string(document).send().await;
-    put.context("cannot write the secrets document into the stack's secret")?;
-    step("Secrets", "written; a function that runs already reads them within 5 minutes");
-    Ok(())
 }
 
 /// Writes the facts in one step, so that no reader sees half of them.

@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 use aws_types::SdkConfig;
 use domain::UnixMillis;
 
-use super::deploy;
+use crate::deploy;
 use crate::table::step;
 
 /// The file of examples, in the repository.
@@ -49,8 +49,8 @@ pub(super) async fn url(
 /// Puts the file into a bucket that holds nothing else, and lets everybody read it: whoever fetches rates has no
 /// credentials. The emulator guards buckets as S3 does, so it is asked in S3's way.
 async fn publish(config: &SdkConfig, bucket: &str, text: &str) -> anyhow::Result<()> {
+    deploy::make_bucket(config, bucket).await?;
     let client = deploy::s3(config);
-    deploy::make_bucket(&client, bucket).await?;
     let open = client.delete_public_access_block().bucket(bucket).send().await;
     open.context("cannot open the bucket for rates")?;
     let policy = serde_json::json!({"Version": "2012-10-17", "Statement": [{

@@ -3,7 +3,7 @@
 //! Invariant: the same program makes the same zip, byte for byte, so that a key tells whether code changed.
 
 use std::io::{Cursor, Write};
-use std::path::Path;
+use std::path::PathBuf;
 
 use anyhow::Context;
 use sha2::{Digest, Sha256};
@@ -13,32 +13,36 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 use super::FUNCTIONS;
 
 /// A function's zip.
-pub(super) struct Package {
+pub(crate) struct Package {
+    /// The function, by its folder.
+    pub(super) function: &'static str,
     /// The template's parameter for its key.
     pub(super) parameter: &'static str,
     /// `<function>/<sha256>.zip`.
     pub(super) key: String,
     /// The zip.
     pub(super) zip: Vec<u8>,
+    /// Its SHA-256.
+    pub(super) sha256: [u8; 32],
 }
 
-/// The zips of all functions.
-pub(super) fn packages(directory: &Path) -> anyhow::Result<Vec<Package>> {
+/// The zips of all functions, whose programs are where `place` says.
+pub(crate) fn packages(place: impl Fn(&str) -> PathBuf) -> anyhow::Result<Vec<Package>> {
     FUNCTIONS
         .into_iter()
         .map(|(function, parameter)| {
-            let file = directory.join(function);
-            let program = std::fs::read(&file).with_context(|| {
-                format!("{function} is not built: cannot read {}; `make up` builds it", file.display())
-            })?;
+            let file = place(function);
+            let program = std::fs::read(&file)
+                .with_context(|| format!("{function} is not built: cannot read {}", file.display()))?;
             let zip = zip(&program).with_context(|| format!("cannot zip {}", file.display()))?;
-            let key = format!("{function}/{}.zip", hex::encode(Sha256::digest(&zip)));
-            Ok(Package { parameter, key, zip })
+            let sha256: [u8; 32] = Sha256::digest(&zip).into();
+            let key = format!("{function}/{}.zip", hex::encode(sha256));
+            Ok(Package { function, parameter, key, zip, sha256 })
         })
         .collect()
 }
 
-/// Stored and not compressed: it travels no further than this machine.
+/// Stored and not compressed: Lambda unpacks it once, and an upload of some megabytes is soon done.
 fn zip(program: &[u8]) -> zip::result::ZipResult<Vec<u8>> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Stored)

@@ -1,0 +1,178 @@
+//! A stack, put on AWS or on the emulator by the same calls: code into a bucket, then the template; and taken away.
+//!
+//! Invariant: doing it again brings the stack to what code, template and parameters are now, and keeps data. Each function
+//! runs the code that was deployed last, also when something else had put other code there meanwhile.
+
+mod code;
+mod destroy;
+mod package;
+mod senders;
+mod stack;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use adapters::aws::{Settings, connect};
+use anyhow::Context;
+use aws_types::SdkConfig;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use clap::{Args, ValueEnum};
+
+pub(crate) use code::{make_bucket, s3, upload};
+pub(crate) use destroy::run as take_away;
+pub use destroy::{DestroyArguments, destroy};
+pub(crate) use package::{Package, packages};
+pub(crate) use stack::{Template, Unsaid, apply};
+
+use crate::secrets;
+use crate::stack::{Choice, Stack};
+use crate::table::{heading, step, table};
+
+/// The functions of the stack: folder, and the template's parameter for the key of its zip.
+pub const FUNCTIONS: [(&str, &str); 7] = [
+    ("webhook-intake", "WebhookIntakeCodeKey"),
+    ("status-writer", "StatusWriterCodeKey"),
+    ("payment-callback", "PaymentCallbackCodeKey"),
+    ("orders-api", "OrdersApiCodeKey"),
+    ("order-sweep", "OrderSweepCodeKey"),
+    ("product-sweep", "ProductSweepCodeKey"),
+    ("image-sync", "ImageSyncCodeKey"),
+];
+
+/// The parameter that names the bucket of code.
+const CODE_BUCKET: &str = "CodeBucket";
+/// Letters behind the name of a bucket that is made for a stack: bucket names are shared by all of AWS.
+const BUCKET_LETTERS: usize = 12;
+/// The longest name of a bucket.
+const BUCKET_NAME_MAX: usize = 63;
+
+/// The processors that Lambda has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Architecture {
+    /// Intel's and AMD's.
+    #[value(name = "x86_64")]
+    X86_64,
+    /// Graviton's.
+    #[value(name = "arm64")]
+    Arm64,
+}
+
+impl Architecture {
+    /// This machine's.
+    pub(crate) const HERE: Self = if cfg!(target_arch = "aarch64") { Self::Arm64 } else { Self::X86_64 };
+
+    /// The template's word.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Arm64 => "arm64",
+        }
+    }
+}
+
+/// What is deployed.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+The first time it makes the stack, and a bucket for its code; then it brings the stack to the code, the template and the
+parameters of now. Parameters that are not named stay as they are. `make deploy` builds the functions before.")]
+pub struct Arguments {
+    /// The bucket of the code [default: the one that the stack has, or a new one]
+    #[arg(long)]
+    pub bucket: Option<String>,
+    /// What the functions were built for [default: as the stack has it, or this machine's]
+    #[arg(long)]
+    pub arch: Option<Architecture>,
+    /// A parameter of the template, as NAME=VALUE; may be given several times, or with commas
+    #[arg(long = "parameter", env = "SAMPAN_PARAMETERS", value_name = "NAME=VALUE", value_delimiter = ',')]
+    pub parameters: Vec<String>,
+    /// A secrets document, which takes the place of the one that the stack has
+    #[arg(long, value_name = "FILE")]
+    pub secrets: Option<PathBuf>,
+    /// Where cargo-lambda built the functions: NAME/bootstrap
+    #[arg(long, value_name = "DIRECTORY", default_value = "target/lambda")]
+    pub functions: PathBuf,
+    /// The template
+    #[arg(long, value_name = "FILE", default_value = "infra/template.yaml")]
+    pub template: PathBuf,
+}
+
+/// Deploys the stack that is chosen, and tells what is to be entered where.
+pub(crate) async fn run(choice: &Choice, arguments: Arguments) -> anyhow::Result<()> {
+    let (settings, name) = choice.on_aws()?;
+    let stack = deploy(&settings, &name, &arguments).await?;
+    let mut rows = table(["what", "where"]);
+    for (function, name) in &stack.functions {
+        rows.add_row([function, name]);
+    }
+    rows.add_row(["API", &stack.api_url]);
+    rows.add_row(["secret", &stack.secret_id]);
+    heading(&format!("The stack {name}, in {}", settings.region));
+    println!("{rows}");
+    senders::tell(&settings, &stack).await
+}
+
+/// Makes the stack, or brings it to what it should be now.
+pub async fn deploy(settings: &Settings, name: &str, arguments: &Arguments) -> anyhow::Result<Stack> {
+    let packages = packages(|function| arguments.functions.join(function).join("bootstrap"))?;
+    let template = std::fs::read_to_string(&arguments.template)
+        .with_context(|| format!("cannot read {}", arguments.template.display()))?;
+    let secrets = arguments.secrets.as_deref().map(secrets::read).transpose()?;
+    let config = connect(settings.clone());
+    let before = stack::parameters(&config, name).await?;
+    let known = arguments.bucket.clone().or_else(|| before.get(CODE_BUCKET).cloned());
+    let bucket = known.unwrap_or_else(|| new_bucket(name));
+    upload(&config, &bucket, &packages).await?;
+    let mut said = chosen(&arguments.parameters)?;
+    said.extend(of_code(&bucket, &packages));
+    let arch = arguments.arch.or_else(|| before.is_empty().then_some(Architecture::HERE));
+    said.extend(arch.map(|arch| ("Architecture".to_owned(), arch.as_str().to_owned())));
+    apply(&config, name, Template { text: &template, bucket: &bucket }, said, Unsaid::AsBefore).await?;
+    let stack = Stack::describe(settings, name).await?;
+    settle_code(&config, &stack, &bucket, &packages).await?;
+    if let Some(document) = secrets {
+        secrets::put(&config, &stack.secret_id, &document).await?;
+    }
+    Ok(stack)
+}
+
+/// Parameters as they are written on a command line.
+pub(crate) fn chosen(parameters: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
+    let pair = |text: &String| {
+        let (name, value) = text.split_once('=').with_context(|| format!("{text} is not NAME=VALUE"))?;
+        Ok((name.to_owned(), value.to_owned()))
+    };
+    parameters.iter().map(pair).collect()
+}
+
+/// The parameters that say where the code is.
+pub(crate) fn of_code(bucket: &str, packages: &[Package]) -> BTreeMap<String, String> {
+    let keys = packages.iter().map(|package| (package.parameter.to_owned(), package.key.clone()));
+    keys.chain([(CODE_BUCKET.to_owned(), bucket.to_owned())]).collect()
+}
+
+/// The name of a bucket that is made for a stack.
+fn new_bucket(stack: &str) -> String {
+    let letters = std::iter::repeat_with(|| fastrand::char('a'..='z')).take(BUCKET_LETTERS);
+    let stack = stack.to_lowercase();
+    let room = BUCKET_NAME_MAX - "-code-".len() - BUCKET_LETTERS;
+    format!("{}-code-{}", stack.get(..room).unwrap_or(&stack), letters.collect::<String>())
+}
+
+/// CloudFormation compares keys with what it deployed last, and does not look at the functions. Where something else put
+/// other code since (`make deploy-function`), the code of now is put once more.
+async fn settle_code(config: &SdkConfig, stack: &Stack, bucket: &str, packages: &[Package]) -> anyhow::Result<()> {
+    let client = aws_sdk_lambda::Client::new(config);
+    for package in packages {
+        let name = stack.function(package.function)?;
+        let kept = client.get_function_configuration().function_name(name).send().await;
+        let kept = kept.with_context(|| format!("cannot look at {name}"))?;
+        if kept.code_sha256() == Some(BASE64_STANDARD.encode(package.sha256).as_str()) {
+            continue;
+        }
+        let update = client.update_function_code().function_name(name).s3_bucket(bucket).s3_key(&package.key);
+        update.send().await.with_context(|| format!("cannot put the code of {name}"))?;
+        step("Code", &format!("{name} had other code than was deployed; it has this one now"));
+    }
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! What `sampan deploy` and `sampan destroy` do to a stack, by the same calls as on AWS: made, brought to other code and
+//! other parameters with its data kept, taken away without its facts, and with them.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapters::aws::Settings;
+use adapters::ports::OrderStore;
+use anyhow::{Context, ensure};
+use domain::{OrderId, SourceName};
+use protocols::Channel;
+use sampan::delivery::Delivery;
+use sampan::deploy::{Arguments, FUNCTIONS, deploy, destroy};
+use sampan::stack::{Session, Stack, local_settings};
+use serde_json::json;
+
+use crate::stage::{RATES_PATH, Stage, now, root};
+
+/// Looks at an order that is on its way, one every 50 ms.
+const LOOKS_MAX: u32 = 600;
+
+/// A stack beside that of the stage, on the same emulator.
+struct Beside {
+    settings: Settings,
+    name: &'static str,
+    functions: PathBuf,
+    secrets: PathBuf,
+    rates_url: String,
+}
+
+impl Beside {
+    /// With programs where cargo-lambda puts them.
+    fn new(stage: &Stage, name: &'static str) -> anyhow::Result<Self> {
+        let programs = std::env::current_exe()?.parent().and_then(Path::parent).context("no directory")?.to_owned();
+        let functions = stage.directory.join(name);
+        for (function, _) in FUNCTIONS {
+            std::fs::create_dir_all(functions.join(function))?;
+            std::fs::copy(programs.join(function), functions.join(function).join("bootstrap"))?;
+        }
+        let endpoint = stage.session.stack.endpoint_url.clone().context("no endpoint")?;
+        let settings = local_settings(endpoint, &stage.session.stack.region);
+        let secrets = stage.options().secrets;
+        Ok(Self { settings, name, functions, secrets, rates_url: format!("{}{RATES_PATH}", stage.rates.url) })
+    }
+
+    async fn deploy(&self, parameters: &[&str]) -> anyhow::Result<Session> {
+        let arguments = Arguments {
+            bucket: None,
+            arch: None,
+            parameters: parameters.iter().map(|text| (*text).to_owned()).collect(),
+            secrets: Some(self.secrets.clone()),
+            functions: self.functions.clone(),
+            template: root().join("infra/template.yaml"),
+        };
+        Session::local(deploy(&self.settings, self.name, &arguments).await?)
+    }
+
+    async fn make(&self) -> anyhow::Result<Session> {
+        let rates = format!("RatesUrl={}", self.rates_url);
+        self.deploy(&["RequireTls=false", "SweepSchedules=DISABLED", "EventsBatchSize=7", &rates]).await
+    }
+
+    async fn is_there(&self) -> bool {
+        Stack::describe(&self.settings, self.name).await.is_ok()
+    }
+
+    /// The digest of the code that a function runs.
+    async fn code(&self, session: &Session, function: &str) -> anyhow::Result<String> {
+        let lambda = aws_sdk_lambda::Client::new(&session.config);
+        let kept = lambda.get_function_configuration().function_name(session.stack.function(function)?).send().await?;
+        kept.code_sha256.context("a function without code")
+    }
+}
+
+/// Sends an event of the warehouse, and waits until it is a fact.
+async fn arrives(stage: &Stage, session: &Session, order: &str) -> anyhow::Result<()> {
+    let text = json!({"type": "order.status", "timestamp": now().to_rfc3339(),
+                      "data": {"order_id": order, "status": "arrived"}});
+    let channel = Channel::Source(SourceName::new("warehouse")?);
+    let delivery = Delivery { channel, text: text.to_string(), id: format!("msg_{order}") };
+    let answer = session.api()?.send(delivery.sign(&stage.secrets, now())?).await?;
+    ensure!(answer.label() == "200 accepted", "{}", answer.label());
+    for _ in 0..LOOKS_MAX {
+        if is_kept(session, order).await? {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    anyhow::bail!("{order} never arrived")
+}
+
+async fn is_kept(session: &Session, order: &str) -> anyhow::Result<bool> {
+    Ok(!session.orders()?.read(&OrderId::new(order)?).await?.is_empty())
+}
+
+pub async fn updates(stage: Arc<Stage>) -> anyhow::Result<()> {
+    let beside = Beside::new(&stage, "Second-Tenant")?;
+    let made = beside.make().await?;
+    arrives(&stage, &made, "before-the-update").await?;
+
+    // Other code for one function, and another parameter: what is not named stays.
+    let (writer, api) = (beside.code(&made, "status-writer").await?, beside.code(&made, "orders-api").await?);
+    let mut program = std::fs::File::options().append(true).open(beside.functions.join("orders-api/bootstrap"))?;
+    program.write_all(b"\n")?;
+    drop(program);
+    let updated = beside.deploy(&["StatusWriterMemoryMegabytes=512"]).await?;
+    ensure!(updated.stack == made.stack, "an update made another stack");
+    let parameters = updated.parameters().await?;
+    let parameter = |name: &str| parameters.get(name).map(String::as_str);
+    ensure!(parameter("EventsBatchSize") == Some("7") && parameter("RequireTls") == Some("false"), "{parameters:?}");
+    ensure!(parameter("StatusWriterMemoryMegabytes") == Some("512"), "{parameters:?}");
+    ensure!(beside.code(&updated, "orders-api").await? != api, "the new code is not there");
+    ensure!(beside.code(&updated, "status-writer").await? == writer, "code changed that did not");
+    ensure!(is_kept(&updated, "before-the-update").await?, "the update lost data");
+    arrives(&stage, &updated, "after-the-update").await?;
+
+    // Code that came by another way goes, although the template did not change.
+    let lambda = aws_sdk_lambda::Client::new(&updated.config);
+    let key = parameter("OrderSweepCodeKey").context("no key")?;
+    let bucket = parameter("CodeBucket").context("no bucket")?;
+    let name = updated.stack.function("status-writer")?;
+    lambda.update_function_code().function_name(name).s3_bucket(bucket).s3_key(key).send().await?;
+    ensure!(beside.code(&updated, "status-writer").await? != writer, "the scene is not set");
+    let settled = beside.deploy(&[]).await?;
+    ensure!(beside.code(&settled, "status-writer").await? == writer, "other code than was deployed stayed");
+    arrives(&stage, &settled, "after-it-was-settled").await?;
+
+    destroy(&beside.settings, beside.name, false).await?;
+    ensure!(!beside.is_there().await, "the stack is there");
+    ensure!(is_kept(&settled, "after-the-update").await?, "the facts went with the stack");
+    let queue = settled.stack.queue("events")?;
+    let events = settled.sqs().get_queue_attributes().queue_url(queue).send().await;
+    ensure!(events.is_err(), "a queue of the stack is there");
+    Ok(())
+}
+
+pub async fn with_data(stage: Arc<Stage>) -> anyhow::Result<()> {
+    let beside = Beside::new(&stage, "third-tenant")?;
+    let made = beside.make().await?;
+    arrives(&stage, &made, "soon-gone").await?;
+    let code = made.parameters().await?.remove("CodeBucket").context("no bucket")?;
+    destroy(&beside.settings, beside.name, true).await?;
+    ensure!(!beside.is_there().await, "the stack is there");
+    ensure!(is_kept(&made, "soon-gone").await.is_err(), "the table of orders is there");
+    let s3 = aws_sdk_s3::config::Builder::from(&made.config).force_path_style(true).build();
+    let s3 = aws_sdk_s3::Client::from_conf(s3);
+    for bucket in [made.stack.bucket("images")?, made.stack.bucket("details")?, code.as_str()] {
+        ensure!(s3.head_bucket().bucket(bucket).send().await.is_err(), "the bucket {bucket} is there");
+    }
+    ensure!(made.secrets().await.is_err(), "the secret is there");
+    Ok(())
+}
