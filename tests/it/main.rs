@@ -37,6 +37,7 @@ mod payments;
 mod product_sweeps;
 mod reading;
 mod refunds;
+mod rotations;
 mod signatures;
 mod sweeps;
 mod twins;
