@@ -32,6 +32,7 @@ mod joins;
 mod ledger;
 mod marketplaces;
 mod meaning;
+mod metrics;
 mod money;
 mod payments;
 mod product_sweeps;

@@ -6,7 +6,7 @@ use adapters::clock::Clock;
 use adapters::ports::{OrderStore, Products, Quarantine, TradeDetails, TradeStore};
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use domain::event::TradeFact;
-use domain::{AfterSale, AfterSaleState, Event, TradeReport, TradeStatus};
+use domain::{AfterSale, AfterSaleState, Event, TradeReport, TradeStatus, UnixMillis};
 use futures::stream::{self, StreamExt};
 use lambda::batch::{self, NoMessageId, Record};
 use lambda::deadline::Deadline;
@@ -59,7 +59,7 @@ pub async fn handle(
     for (position, (record, read)) in records.into_iter().zip(read).enumerate() {
         // Every record is in some write; one that were in none would not be durable.
         let ending = endings.remove(&position).unwrap_or(Ending::HandedBack);
-        log.write(line(&record, read.ok(), &ending));
+        log.write(line(&record, read.ok(), &ending, clock.now()));
         if matches!(ending, Ending::Failed(_) | Ending::HandedBack) {
             failed.insert(record.message_id);
         }
@@ -79,7 +79,7 @@ async fn before(deadline: Deadline, clock: &impl Clock, write: Write<'_>) -> End
 }
 
 /// The one event that is logged of a record.
-fn line(record: &Record, read: Option<Event>, ending: &Ending) -> WideEvent {
+fn line(record: &Record, read: Option<Event>, ending: &Ending, now: UnixMillis) -> WideEvent {
     const PROCESSED: &str = "record.processed";
     let line = match ending {
         Ending::Taken(outcome) => WideEvent::new(PROCESSED, outcome.as_str()),
@@ -92,6 +92,8 @@ fn line(record: &Record, read: Option<Event>, ending: &Ending) -> WideEvent {
         .with(field::SQS_RECEIVE_COUNT, record.receive_count);
     let Some(event) = read else { return line };
     let line = line.with(field::EVENT_ID, event.id());
+    let age_ms = event.at().filter(|_| matches!(ending, Ending::Taken(_))).map(|at| now.ms_since(at));
+    let line = line.with(field::EVENT_AGE_MS, age_ms);
     match event {
         Event::Product(change) => line
             .with(field::EVENT_SOURCE, format!("{}/{}", change.product.marketplace.as_str(), change.product.shop))

@@ -28,6 +28,15 @@ impl Event {
             Self::Product(change) => Some(change.id.as_str()),
         }
     }
+
+    /// When it happened, by its source's clock. `None` for a package that says nothing.
+    pub fn at(&self) -> Option<UnixMillis> {
+        match self {
+            Self::Order(change) => Some(change.report.at),
+            Self::Trade(change) => change.fact.at(),
+            Self::Product(change) => Some(change.at),
+        }
+    }
 }
 
 /// A marketplace's report of one trade.

@@ -15,7 +15,7 @@ use protocols::Refusal;
 use serde::{Deserialize, Serialize};
 
 use crate::deadline::Deadline;
-use crate::log::{WideEvent, field};
+use crate::log::{WideEvent, field, metric};
 
 /// The largest body that is read. The largest push known is a few KiB.
 pub const BODY_BYTES_MAX: usize = 256 * 1_024;
@@ -212,7 +212,8 @@ pub async fn before<T>(
 /// The event of this kind that is logged of a refusal.
 pub fn refused_event(event: &str, refusal: Refusal) -> WideEvent {
     let refused = WideEvent::new(event, "refused").with(field::ERROR_CODE, refusal.code());
-    refused.with(field::REASON, refusal.to_string())
+    let refused = refused.with(field::REASON, refusal.to_string());
+    if refusal.status() == 401 { refused.with_metric(metric::SIGNATURE_REFUSED) } else { refused }
 }
 
 impl NotAnswered {

@@ -101,11 +101,17 @@ pub mod field {
     pub const ATTEMPT: &str = "attempt";
     /// SQS's id of a message.
     pub const SQS_MESSAGE_ID: &str = "sqs.message_id";
+    /// How long ago the sender says that it happened, when it became a fact, in milliseconds.
+    pub const EVENT_AGE_MS: &str = "event.age_ms";
+    /// How far a sweep is behind, in seconds: what was modified since is not read yet.
+    pub const SWEEP_LAG_S: &str = "sweep.lag_s";
+    /// Which function.
+    pub const FUNCTION: &str = "function";
     /// How often SQS handed a message out.
     pub const SQS_RECEIVE_COUNT: &str = "sqs.receive_count";
 }
 
-/// What a person must look at soon, as a metric that an alarm of the template watches.
+/// What CloudWatch is told in numbers: counters, most of which ask for a person, and what it makes of every event of a kind.
 pub mod metric {
     /// A callback contradicts the ledger.
     pub const PAYMENT_CONFLICT: &str = "payment_conflict";
@@ -125,6 +131,71 @@ pub mod metric {
     pub const IMAGE_REFUSED: &str = "image_refused";
     /// Trades that an audit found to differ from ours.
     pub const AUDIT_FOUND: &str = "audit_found";
+    /// Requests with a signature, a time or a nonce that is not good.
+    pub const SIGNATURE_REFUSED: &str = "signature_refused";
+
+    /// All of these. Each counts, and has the function for its one dimension.
+    pub const COUNTERS: [&str; 10] = [
+        PAYMENT_CONFLICT,
+        PAYMENT_WITHOUT_ORDER,
+        ORDER_DAMAGED,
+        SWEEP_FOREIGN_ANSWER,
+        SWEEP_REAUTHORISE,
+        SWEEP_FAILED,
+        UNRECOGNISED_STATUS,
+        IMAGE_REFUSED,
+        AUDIT_FOUND,
+        SIGNATURE_REFUSED,
+    ];
+
+    /// What CloudWatch makes of every event of a kind, from the fields that it has.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct OfEvent {
+        /// The metric's name.
+        pub name: &'static str,
+        /// The kind of event.
+        pub event: &'static str,
+        /// The field that is measured; none counts one an event. An event without the field has no such metric.
+        pub field: Option<&'static str>,
+        /// The unit, in CloudWatch's word. Source: CloudWatch API reference, MetricDatum.
+        pub unit: &'static str,
+        /// Sets of fields that it is kept by.
+        pub dimensions: &'static [&'static [&'static str]],
+    }
+
+    const BY_OUTCOME: &[&[&str]] = &[&[super::field::FUNCTION, super::field::OUTCOME]];
+    const BY_FUNCTION: &[&[&str]] = &[&[super::field::FUNCTION]];
+
+    /// A name costs 0.30 USD a month for each outcome or shop that it was seen with (CloudWatch prices, us-east-1,
+    /// 2026-11): these are about 35 in a stack with two shops.
+    pub const OF_EVENTS: [OfEvent; 7] = [
+        OfEvent { name: "webhooks", event: "webhook.received", field: None, unit: "Count", dimensions: BY_OUTCOME },
+        OfEvent { name: "records", event: "record.processed", field: None, unit: "Count", dimensions: BY_OUTCOME },
+        OfEvent { name: "callbacks", event: "callback.received", field: None, unit: "Count", dimensions: BY_OUTCOME },
+        OfEvent { name: "images", event: "image.synced", field: None, unit: "Count", dimensions: BY_OUTCOME },
+        OfEvent {
+            name: "event_age",
+            event: "record.processed",
+            field: Some(super::field::EVENT_AGE_MS),
+            unit: "Milliseconds",
+            dimensions: BY_FUNCTION,
+        },
+        OfEvent {
+            name: "image_bytes",
+            event: "image.synced",
+            field: Some(super::field::IMAGE_BYTES),
+            unit: "Bytes",
+            dimensions: BY_FUNCTION,
+        },
+        // By itself, of which the worst shop is an alarm's; and by shop.
+        OfEvent {
+            name: "sweep_lag",
+            event: "sweep.finished",
+            field: Some(super::field::SWEEP_LAG_S),
+            unit: "Seconds",
+            dimensions: &[&[super::field::FUNCTION], &[super::field::FUNCTION, super::field::EVENT_SOURCE]],
+        },
+    ];
 }
 
 /// The namespace of our metrics in CloudWatch.
@@ -183,15 +254,31 @@ impl WideEvent {
 
     /// With what CloudWatch takes metrics from, when there are any. Source: CloudWatch user guide, "Embedded metric
     /// format specification".
-    fn with_embedded_metrics(self, function: &str, now: UnixMillis) -> Self {
-        if self.metrics.is_empty() {
+    #[must_use]
+    pub fn with_embedded_metrics(self, function: &str, now: UnixMillis) -> Self {
+        let counters = self.metrics.iter().map(|name| directive(&[&[field::FUNCTION]], name, "Count"));
+        let mut directives: Vec<Value> = counters.collect();
+        let mut event = self.clone();
+        for of_event in
+            metric::OF_EVENTS.iter().filter(|of_event| self.get(field::EVENT) == Some(&of_event.event.into()))
+        {
+            let measured = of_event.field.map_or(Some(Value::from(1)), |name| self.get(name).cloned());
+            if let Some(measured) = measured.filter(Value::is_number) {
+                directives.push(directive(of_event.dimensions, of_event.name, of_event.unit));
+                event = event.with(of_event.name, measured);
+            }
+        }
+        if directives.is_empty() {
             return self;
         }
-        let metrics: Vec<Value> = self.metrics.iter().map(|name| json!({"Name": name, "Unit": "Count"})).collect();
-        let directive = json!({"Namespace": METRICS_NAMESPACE, "Dimensions": [["function"]], "Metrics": metrics});
-        let embedded = json!({"Timestamp": now.get(), "CloudWatchMetrics": [directive]});
-        self.with("function", function).with("_aws", embedded)
+        let embedded = json!({"Timestamp": now.get(), "CloudWatchMetrics": directives});
+        event.with(field::FUNCTION, function).with("_aws", embedded)
     }
+}
+
+/// One metric, as the format names it.
+fn directive(dimensions: &[&[&str]], name: &str, unit: &str) -> Value {
+    json!({"Namespace": METRICS_NAMESPACE, "Dimensions": dimensions, "Metrics": [{"Name": name, "Unit": unit}]})
 }
 
 impl std::fmt::Display for WideEvent {
@@ -274,7 +361,7 @@ mod tests {
     #[test]
     fn a_metric_is_embedded_with_the_function_s_name_and_an_event_without_one_is_plain() {
         let now = UnixMillis::new(1_795_248_000_000).unwrap();
-        let plain = WideEvent::new("callback.received", "applied");
+        let plain = WideEvent::new("marketplace.called", "answered");
         assert_eq!(plain.clone().with_embedded_metrics("f", now), plain);
         let counted = plain.with_metric(metric::PAYMENT_CONFLICT).with_embedded_metrics("sampan-payment-callback", now);
         let line: Value = serde_json::from_str(&counted.to_string()).unwrap();
@@ -284,5 +371,22 @@ mod tests {
         let directive = json!({"Namespace": "Sampan", "Dimensions": [["function"]],
                                "Metrics": [{"Name": "payment_conflict", "Unit": "Count"}]});
         assert_eq!(line["_aws"]["CloudWatchMetrics"], json!([directive]));
+    }
+
+    #[test]
+    fn an_event_of_a_kind_is_measured_by_the_fields_that_it_has() {
+        let now = UnixMillis::new(1_795_248_000_000).unwrap();
+        let line = |event: WideEvent| -> Value {
+            serde_json::from_str(&event.with_embedded_metrics("f", now).to_string()).unwrap()
+        };
+        let unread = line(WideEvent::new("record.processed", "quarantined"));
+        let records = json!({"Namespace": "Sampan", "Dimensions": [["function", "outcome"]],
+                             "Metrics": [{"Name": "records", "Unit": "Count"}]});
+        assert_eq!((unread["records"].as_u64(), &unread["_aws"]["CloudWatchMetrics"]), (Some(1), &json!([records])));
+        let written = line(WideEvent::new("record.processed", "applied").with(field::EVENT_AGE_MS, 250));
+        assert_eq!(written["event_age"], 250);
+        let age = json!({"Namespace": "Sampan", "Dimensions": [["function"]],
+                         "Metrics": [{"Name": "event_age", "Unit": "Milliseconds"}]});
+        assert_eq!(written["_aws"]["CloudWatchMetrics"], json!([records, age]));
     }
 }

@@ -65,7 +65,7 @@ pub(super) async fn sweep(
     let mut tally = Tally::default();
     let end = match begin(&work, sweeps, &time).await {
         Err(stop) => End { state: SweepState::default(), tally, stopped: Some(stop) },
-        Ok(Begun::Not(state, outcome)) => return unbegun(&work, &state, outcome),
+        Ok(Begun::Not(state, outcome)) => return unbegun(&work, &state, outcome, time.clock.now()),
         Ok(Begun::Held(mut held)) => {
             let worked = work.work(&mut held, &time, &mut tally).await;
             if let Some(until) = worked.as_ref().err().and_then(|stop| stop.silence(time.clock.now())) {
@@ -74,7 +74,7 @@ pub(super) async fn sweep(
             End { state: held.release().await, tally, stopped: worked.err() }
         }
     };
-    conclude(&work, &end, time.clock.now().ms_since(began))
+    conclude(&work, &end, began, time.clock.now())
 }
 
 enum Begun<'a, S> {
@@ -105,32 +105,42 @@ async fn begin<'a, S: Sweeps>(
 
 const FINISHED: &str = "sweep.finished";
 
-fn line(work: &impl Work, outcome: Outcome) -> WideEvent {
+fn line(work: &impl Work, state: &SweepState, outcome: Outcome, now: UnixMillis) -> WideEvent {
     let account = work.account();
     let source = format!("{}/{}", account.marketplace().as_str(), account.shop);
     WideEvent::new(FINISHED, outcome.as_str())
         .with(field::SWEEP_KIND, work.kind().as_str())
         .with(field::EVENT_SOURCE, source)
+        .with(field::SWEEP_LAG_S, lag_s(work.kind(), state, now))
+}
+
+/// How far behind a sweep is that goes on for ever, in seconds; a backfill and an audit have a goal of their own, and
+/// messages are confirmed one by one.
+fn lag_s(kind: SweepKind, state: &SweepState, now: UnixMillis) -> Option<i64> {
+    match kind {
+        SweepKind::Incremental | SweepKind::Products => state.watermark.map(|read_to| now.ms_since(read_to) / 1_000),
+        SweepKind::Tmc | SweepKind::Backfill | SweepKind::Audit | SweepKind::Catalogue => None,
+    }
 }
 
 /// A sweep that another run is at, or that has to keep silent.
-fn unbegun(work: &impl Work, state: &SweepState, outcome: Outcome) -> (Swept, WideEvent) {
+fn unbegun(work: &impl Work, state: &SweepState, outcome: Outcome, now: UnixMillis) -> (Swept, WideEvent) {
     let watermark = state.watermark.map(UnixMillis::to_rfc3339);
-    (Swept { watermark, ..Swept::ended(&key(work), outcome) }, line(work, outcome))
+    (Swept { watermark, ..Swept::ended(&key(work), outcome) }, line(work, state, outcome, now))
 }
 
-fn conclude(work: &impl Work, end: &End, took_ms: i64) -> (Swept, WideEvent) {
+fn conclude(work: &impl Work, end: &End, began: UnixMillis, now: UnixMillis) -> (Swept, WideEvent) {
     let End { state, tally, stopped } = end;
     let outcome = stopped.as_ref().map_or(Outcome::Finished, Stop::outcome);
     let (listed, changed) = (Tally::number(tally.listed), Tally::number(tally.changed));
-    let event = line(work, outcome)
+    let event = line(work, state, outcome, now)
         .with(field::SWEEP_LIST_CALLS, tally.list_calls)
         .with(field::SWEEP_DETAIL_CALLS, tally.detail_calls)
         .with(field::SWEEP_LISTED, listed)
         .with(field::SWEEP_CHANGED, changed)
         .with(field::SWEEP_MALFORMED, tally.malformed)
         .with(field::WATERMARK_MS, state.watermark.map(UnixMillis::get))
-        .with(field::DURATION_MS, took_ms);
+        .with(field::DURATION_MS, now.ms_since(began));
     let event = metrics(work.kind(), end).into_iter().fold(event, |event, (name, count)| event.with_count(name, count));
     let event = work.describe(event);
     let event = match stopped {

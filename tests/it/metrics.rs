@@ -1,0 +1,169 @@
+//! What the template's alarms and dashboard watch, against what the code tells CloudWatch: the same names, the same
+//! dimensions, and nothing that nobody watches.
+
+use std::collections::BTreeSet;
+
+use lambda::log::{WideEvent, field, metric};
+use protocols::cloudevents;
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+const TEMPLATE: &str = include_str!("../../infra/template.yaml");
+const RUNBOOK: &str = include_str!("../../infra/README.md");
+const NAMESPACE: &str = "Sampan";
+/// Metrics of AWS that are watched, with their dimension. Sources: SQS developer guide, "Available CloudWatch metrics";
+/// Lambda developer guide, "Types of metrics for Lambda functions".
+const OF_AWS: [(&str, &str, &str); 3] = [
+    ("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName"),
+    ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName"),
+    ("AWS/Lambda", "Throttles", "FunctionName"),
+];
+/// Counters that are for queries of the log alone.
+const UNWATCHED: [&str; 2] = [metric::UNRECOGNISED_STATUS, metric::AUDIT_FOUND];
+
+/// A metric with the names of its dimensions.
+type Named = (String, String, Vec<String>);
+
+fn named(namespace: &str, name: &str, dimensions: &[&str]) -> Named {
+    (namespace.to_owned(), name.to_owned(), dimensions.iter().map(|name| (*name).to_owned()).collect())
+}
+
+/// The value behind a key of a block, up to the end of its line.
+fn value<'a>(block: &'a str, key: &str) -> &'a str {
+    let line = block.lines().find_map(|line| line.trim().strip_prefix(key));
+    line.unwrap_or_else(|| panic!("no {key} in {block}")).trim()
+}
+
+/// The resources of a type, by their text.
+fn resources(of_type: &str) -> Vec<&'static str> {
+    let kind = format!("    Type: {of_type}\n");
+    let ends = |rest: &str| rest.find("\n\n").unwrap_or(rest.len());
+    TEMPLATE.split(&kind).skip(1).map(|rest| &rest[..ends(rest)]).collect()
+}
+
+fn of_alarms() -> Vec<Named> {
+    let of_alarm = |block: &&str| {
+        let dimensions = value(block, "Dimensions:").split("Name: ").skip(1);
+        let dimensions: Vec<&str> = dimensions.map(|rest| rest.split(',').next().unwrap()).collect();
+        named(value(block, "Namespace:"), value(block, "MetricName:"), &dimensions)
+    };
+    resources("AWS::CloudWatch::Alarm").iter().map(of_alarm).collect()
+}
+
+/// The text with the names of what stands in its place on a stack, and of a number 1.
+fn substituted(text: &str) -> String {
+    let mut parts = text.replace("${ImageBytesPerSecond}", "1");
+    while let Some((before, rest)) = parts.split_once("${") {
+        let (name, after) = rest.split_once('}').unwrap();
+        parts = format!("{before}{name}{after}");
+    }
+    parts
+}
+
+fn of_dashboard() -> Vec<Named> {
+    let [dashboard] = resources("AWS::CloudWatch::Dashboard")[..] else { panic!("one dashboard") };
+    let body = dashboard.split("DashboardBody: !Sub |\n").nth(1).unwrap();
+    let body: Value = serde_json::from_str(&substituted(body)).unwrap();
+    let widgets = body["widgets"].as_array().unwrap();
+    widgets
+        .iter()
+        .flat_map(|widget| widget["properties"]["metrics"].as_array().unwrap())
+        .filter_map(of_widget)
+        .collect()
+}
+
+/// A metric of a widget; a search for metrics is of what it searches.
+fn of_widget(metric: &Value) -> Option<Named> {
+    let metric = metric.as_array().unwrap();
+    if let Some(expression) = metric[0]["expression"].as_str() {
+        let (_, search) = expression.split_once("SEARCH('{")?;
+        let (schema, rest) = search.split_once('}').unwrap();
+        let schema: Vec<&str> = schema.split(',').map(|name| name.trim_matches('"')).collect();
+        let name = rest.split("MetricName=\"").nth(1).unwrap().split('"').next().unwrap();
+        return Some(named(schema[0], name, &schema[1..]));
+    }
+    let words: Vec<&str> = metric.iter().filter_map(Value::as_str).collect();
+    let dimensions: Vec<&str> = words[2..].iter().step_by(2).copied().collect();
+    Some(named(words[0], words[1], &dimensions))
+}
+
+fn watched() -> BTreeSet<Named> {
+    of_alarms().into_iter().chain(of_dashboard()).collect()
+}
+
+/// What the code can tell, by its tables.
+fn told() -> BTreeSet<Named> {
+    let counters = metric::COUNTERS.map(|name| named(NAMESPACE, name, &[field::FUNCTION]));
+    let of_events = metric::OF_EVENTS
+        .iter()
+        .flat_map(|of_event| of_event.dimensions.iter().map(|dimensions| named(NAMESPACE, of_event.name, dimensions)));
+    counters.into_iter().chain(of_events).collect()
+}
+
+#[test]
+fn what_alarms_and_dashboard_watch_is_told_by_the_code_with_the_same_dimensions_and_all_of_it_is_watched() {
+    let (watched, told) = (watched(), told());
+    let of_aws = OF_AWS.map(|(namespace, name, dimension)| named(namespace, name, &[dimension])).into();
+    let known: BTreeSet<Named> = told.union(&of_aws).cloned().collect();
+    assert_eq!(watched.difference(&known).collect::<Vec<_>>(), Vec::<&Named>::new(), "watched, and told by nobody");
+    let unwatched: BTreeSet<&str> = told.difference(&watched).map(|(_, name, _)| name.as_str()).collect();
+    assert_eq!(unwatched, UNWATCHED.into(), "told, and watched by nobody");
+    assert!(of_alarms().len() >= 25 && of_dashboard().len() >= 35);
+}
+
+#[test]
+fn every_alarm_has_its_steps_in_the_runbook_and_tells_whoever_is_to_be_told() {
+    for block in resources("AWS::CloudWatch::Alarm") {
+        let name = value(block, "AlarmName: !Sub ${AWS::StackName}");
+        assert!(RUNBOOK.contains(&format!("`\u{2026}{name}`")), "infra/README.md says nothing of {name}");
+        for key in ["AlarmActions:", "OKActions:"] {
+            assert!(value(block, key).contains("AlarmTopicArn"), "{name}");
+        }
+    }
+}
+
+/// What CloudWatch makes of a line: names, dimensions, and the value.
+fn embedded(event: &WideEvent) -> Vec<(Named, Value)> {
+    let line = event.clone().with_embedded_metrics("f", adapters::clock::Clock::now(&adapters::clock::SystemClock));
+    let line: Value = serde_json::from_str(&line.to_string()).unwrap();
+    let directives = line["_aws"]["CloudWatchMetrics"].as_array().cloned().unwrap_or_default();
+    let mut metrics = Vec::new();
+    for directive in directives {
+        for dimensions in directive["Dimensions"].as_array().unwrap() {
+            let dimensions: Vec<&str> =
+                dimensions.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+            // The format wants each dimension to be a text of the line.
+            assert!(dimensions.iter().all(|name| line[name].is_string()), "{dimensions:?} of {line}");
+            for metric in directive["Metrics"].as_array().unwrap() {
+                let name = metric["Name"].as_str().unwrap();
+                assert!(line[name].is_number(), "{name} of {line}");
+                metrics.push((named(directive["Namespace"].as_str().unwrap(), name, &dimensions), line[name].clone()));
+            }
+        }
+    }
+    metrics
+}
+
+fn value_of(metrics: &[(Named, Value)], name: &str) -> Value {
+    metrics.iter().find(|((_, other, _), _)| other == name).map(|(_, value)| value.clone()).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_delivery_its_record_a_callback_and_a_stranger_are_counted_and_the_age_of_a_fact_is_measured() {
+    let shop = Shop::new();
+    let status = status_event("A-1", "arrived", NOW - 1_500);
+    shop.deliver(warehouse("msg_1", NOW, &status)).await.unwrap();
+    shop.deliver(scanner("{}")).await.unwrap();
+    shop.deliver(request("POST", "/webhooks/events/scanner", &[("x-signature", "00")], "{}")).await.unwrap();
+    shop.pay(stripe("payout.paid", NOW, &json!({}))).await.unwrap();
+    shop.pay(request("POST", "/payments/stripe", &[("stripe-signature", "t=1,v1=00")], "{}")).await.unwrap();
+    let queued = shop.events.all().into_iter().map(|event| cloudevents::write(&event).unwrap());
+    shop.write(batch(queued)).await.unwrap();
+    let all: Vec<Vec<(Named, Value)>> = shop.log.all().iter().map(embedded).collect();
+    let count = |name: &str| all.iter().filter(|metrics| value_of(metrics, name) == json!(1)).count();
+    assert_eq!((count("webhooks"), count("callbacks"), count("records")), (3, 2, 1));
+    assert_eq!(count(metric::SIGNATURE_REFUSED), 2);
+    let ages: Vec<Value> = all.iter().map(|metrics| value_of(metrics, "event_age")).filter(Value::is_number).collect();
+    assert_eq!(ages, [json!(1_500)]);
+}
