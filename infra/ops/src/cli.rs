@@ -8,7 +8,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::stack::{Choice, Session};
 use crate::table::step;
-use crate::{backfill, demo, deploy, images, ledger, local, orders, queues, send, simulate, sweep, trades, watermark};
+use crate::{
+    backfill, demo, deploy, images, ledger, local, orders, queues, send, simulate, status, sweep, trades, watermark,
+};
 
 /// The exit code of a command that a signal ended: 128 and the number of SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -34,6 +36,8 @@ enum Command {
     Destroy(deploy::DestroyArguments),
     /// Sign and post a sample, a gateway's callback, or a file of deliveries
     Send(Box<send::Arguments>),
+    /// How the stack is: what waits, what functions did, how far sweeps are, what asks for a person
+    Status(status::Arguments),
     /// Orders
     #[command(subcommand)]
     Order(orders::OrderCommand),
@@ -113,6 +117,7 @@ impl Cli {
             Command::Deploy(arguments) => deploy::run(&choice, *arguments).await,
             Command::Destroy(arguments) => deploy::take_away(&choice, arguments).await,
             Command::Send(arguments) => send::run(&Session::open(&choice).await?, *arguments).await,
+            Command::Status(arguments) => status::run(&Session::open(&choice).await?, arguments).await,
             Command::Order(command) => orders::order(&Session::open(&choice).await?, command).await,
             Command::Trade(command) => trades::run(&Session::open(&choice).await?, command).await,
             Command::Ledger(command) => ledger::run(&Session::open(&choice).await?, command).await,

@@ -23,6 +23,7 @@ mod secrets;
 pub mod send;
 pub mod simulate;
 pub mod stack;
+pub mod status;
 pub mod sweep;
 mod table;
 pub mod trades;

@@ -35,6 +35,12 @@ pub async fn lines(session: &Session, folder: &str, since: UnixMillis) -> anyhow
     Ok(events.into_iter().filter_map(|event| event.message).collect())
 }
 
+/// The same, each with the time at which it was written, in milliseconds since 1970.
+pub(crate) async fn timed(session: &Session, folder: &str, since: UnixMillis) -> anyhow::Result<Vec<(i64, String)>> {
+    let events = events(&Client::new(&session.config), session.stack.function(folder)?, since.get()).await?;
+    Ok(events.into_iter().filter_map(|event| Some((event.timestamp?, event.message?))).collect())
+}
+
 async fn events(client: &Client, function: &str, since_ms: i64) -> anyhow::Result<Vec<FilteredLogEvent>> {
     let group = format!("/aws/lambda/{function}");
     let mut pages = client.filter_log_events().log_group_name(group).start_time(since_ms).into_paginator().send();

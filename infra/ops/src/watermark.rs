@@ -73,6 +73,11 @@ async fn show(session: &Session, arguments: &ShowArguments) -> anyhow::Result<()
     Ok(())
 }
 
+/// Every sweep of every shop that can be asked for.
+pub(crate) fn keys_of(secrets: &Secrets) -> Vec<SweepKey> {
+    keys(secrets, &ShowArguments { marketplace: None, shop: None })
+}
+
 /// Every sweep of every shop that can be asked for, or of those that are wanted.
 fn keys(secrets: &Secrets, wanted: &ShowArguments) -> Vec<SweepKey> {
     let markets = Marketplace::ALL.into_iter().filter(|market| wanted.marketplace.is_none_or(|name| name == *market));

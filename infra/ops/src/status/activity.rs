@@ -1,0 +1,111 @@
+//! What a function did, by its own log lines.
+
+use std::collections::BTreeMap;
+
+use domain::UnixMillis;
+use serde::Deserialize;
+
+/// The parts that the time is divided into, for a plot.
+pub(super) const PARTS: usize = 60;
+
+/// A line, as far as it is counted.
+#[derive(Debug, Deserialize)]
+struct Line {
+    event: String,
+    outcome: String,
+    duration_ms: Option<i64>,
+    #[serde(rename = "event.age_ms")]
+    age_ms: Option<i64>,
+    #[serde(default, rename = "image.bytes")]
+    bytes: Option<u64>,
+}
+
+/// The sums of a function's lines.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Activity {
+    /// How often a unit of work ended so, in each part of the time.
+    pub(super) outcomes: BTreeMap<String, [u64; PARTS]>,
+    /// How long units of work took, in milliseconds.
+    pub(super) took_ms: Vec<i64>,
+    /// How old what became a fact was by then, in milliseconds.
+    pub(super) age_ms: Vec<i64>,
+    /// Bytes of pictures that were fetched.
+    pub(super) bytes: u64,
+}
+
+impl Activity {
+    /// Of these lines, with their times in milliseconds. Lines of libraries, and calls of marketplaces, are left out.
+    pub(super) fn of(lines: Vec<(i64, String)>, (from, to): (UnixMillis, UnixMillis)) -> Self {
+        let mut activity = Self::default();
+        let part_ms = (to.ms_since(from) / i64::try_from(PARTS).unwrap_or(1)).max(1);
+        for (at, line) in lines {
+            let Ok(line) = serde_json::from_str::<Line>(&line) else { continue };
+            if line.event == "marketplace.called" {
+                continue;
+            }
+            let part = usize::try_from((at - from.get()) / part_ms).unwrap_or_default().min(PARTS - 1);
+            let counts = activity.outcomes.entry(line.outcome).or_insert([0; PARTS]);
+            if let Some(count) = counts.get_mut(part) {
+                *count += 1;
+            }
+            activity.took_ms.extend(line.duration_ms);
+            activity.age_ms.extend(line.age_ms);
+            activity.bytes = activity.bytes.saturating_add(line.bytes.unwrap_or_default());
+        }
+        activity.took_ms.sort_unstable();
+        activity.age_ms.sort_unstable();
+        activity
+    }
+
+    /// How many lines say that something could not be done.
+    pub(super) fn troubled(&self) -> u64 {
+        let of = |outcome: &str| self.outcomes.get(outcome).map_or(0, |counts| counts.iter().sum());
+        ["failed", "unavailable"].into_iter().map(of).sum()
+    }
+
+    /// Outcomes with their sums, the most frequent first.
+    pub(super) fn outcomes_text(&self) -> String {
+        let sums = self.outcomes.iter().map(|(outcome, counts)| (counts.iter().sum::<u64>(), outcome));
+        let mut sums: Vec<(u64, &String)> = sums.collect();
+        sums.sort_by(|one, other| other.cmp(one));
+        let texts: Vec<String> = sums.into_iter().map(|(sum, outcome)| format!("{sum} {outcome}")).collect();
+        if texts.is_empty() { "nothing came".to_owned() } else { texts.join(", ") }
+    }
+}
+
+/// What half of the values are at most, and what 99 of a hundred are; nothing of no values. They are in order.
+pub(super) fn halves(values: &[i64]) -> String {
+    let at_most = |percent: usize| {
+        let nth = (values.len() * percent).div_ceil(100).saturating_sub(1);
+        values.get(nth).map(ToString::to_string)
+    };
+    at_most(50).zip(at_most(99)).map(|(half, most)| format!("{half}, {most}")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_counted_by_outcome_and_time_and_measured() {
+        let from = UnixMillis::new(1_795_248_000_000).unwrap();
+        let to = from.saturating_add_ms(3_600_000);
+        let at = |minute: i64| from.get() + minute * 60_000 + 30_000;
+        let line = |outcome: &str, age: i64| {
+            format!(r#"{{"event":"record.processed","outcome":"{outcome}","duration_ms":7,"event.age_ms":{age}}}"#)
+        };
+        let lines = vec![
+            (at(0), line("applied", 100)),
+            (at(59), line("applied", 300)),
+            (at(59), line("failed", 200)),
+            (at(59), r#"{"event":"marketplace.called","outcome":"answered"}"#.to_owned()),
+            (at(59), "START RequestId".to_owned()),
+        ];
+        let activity = Activity::of(lines, (from, to));
+        let applied = &activity.outcomes["applied"];
+        assert_eq!((applied[0], applied[59], applied.iter().sum::<u64>()), (1, 1, 2));
+        assert_eq!((activity.outcomes_text().as_str(), activity.troubled()), ("2 applied, 1 failed", 1));
+        assert_eq!((halves(&activity.age_ms).as_str(), halves(&[])), ("200, 300", String::new()));
+        assert_eq!(Activity::of(Vec::new(), (from, to)).outcomes_text(), "nothing came");
+    }
+}
