@@ -23,6 +23,9 @@ LAMBDA_TOOLS := .tools/lambda/installed
 FUNCTIONS := $(notdir $(patsubst %/,%,$(wildcard functions/*/)))
 # zig stands beside cargo-lambda.
 CARGO_LAMBDA := PATH="$(CURDIR)/.tools/lambda/bin:$$PATH" $(CARGO) lambda
+# By the release profile of Cargo.toml. cargo-lambda's own would end a process at a panic, where image-sync sets one hostile
+# picture aside and goes on with the others.
+BUILD_LAMBDA = $(CARGO_LAMBDA) build --locked --release --disable-optimizations $(if $(filter arm64,$(ARCH)),--arm64)
 
 .DEFAULT_GOAL := help
 .PHONY: help run up demo down build test soak bench-images check deploy deploy-function destroy clean
@@ -69,13 +72,13 @@ check: $(TOOLS) ## Run what CI runs besides the tests: format, lints, docs, temp
 # The functions alone, once, for all of them; then the same calls that the local stack is made by.
 deploy: build $(LAMBDA_TOOLS) ## Put a stack on AWS, or update it: STACK=name [REGION= ARCH=arm64 BUCKET= SECRETS=file]
 	@[ -n '$(STACK)' ] || { echo 'Name the stack: make deploy STACK=name'; exit 2; }
-	$(CARGO_LAMBDA) build --locked --release $(if $(filter arm64,$(ARCH)),--arm64) $(FUNCTIONS:%=--package %)
+	$(BUILD_LAMBDA) $(FUNCTIONS:%=--package %)
 	@$(ON_AWS) deploy $(if $(ARCH),--arch $(ARCH)) $(if $(BUCKET),--bucket $(BUCKET)) $(if $(SECRETS),--secrets $(SECRETS))
 
 deploy-function: $(LAMBDA_TOOLS) ## Put the code of one function on AWS: STACK=name NAME=status-writer [REGION= ARCH=arm64]
 	@[ -n '$(STACK)' ] && [ -n '$(NAME)' ] && [ -d 'functions/$(NAME)' ] || \
 		{ echo 'Name both: make deploy-function STACK=name NAME=status-writer'; exit 2; }
-	$(CARGO_LAMBDA) build --locked --release $(if $(filter arm64,$(ARCH)),--arm64) --package $(NAME)
+	$(BUILD_LAMBDA) --package $(NAME)
 	$(CARGO_LAMBDA) deploy $(if $(REGION),--region $(REGION)) --merge-env --binary-name $(NAME) $(STACK)-$(NAME)
 
 destroy: build ## Take a stack away, and keep its facts: STACK=name [REGION=]; asks first
