@@ -142,6 +142,7 @@ pub async fn with_data(stage: Arc<Stage>) -> anyhow::Result<()> {
     arrives(&stage, &made, "soon-gone").await?;
     let code = made.parameters().await?.remove("CodeBucket").context("no bucket")?;
     destroy(&beside.settings, beside.name, true).await?;
+    ensure!(destroy(&beside.settings, beside.name, true).await.is_err(), "nothing was taken away");
     ensure!(!beside.is_there().await, "the stack is there");
     ensure!(is_kept(&made, "soon-gone").await.is_err(), "the table of orders is there");
     let s3 = aws_sdk_s3::config::Builder::from(&made.config).force_path_style(true).build();

@@ -45,6 +45,9 @@ pub(crate) async fn run(choice: &Choice, arguments: DestroyArguments) -> anyhow:
 pub async fn destroy(settings: &Settings, name: &str, with_data: bool) -> anyhow::Result<()> {
     let config = connect(settings.clone());
     let parameters = stack::parameters(&config, name).await?;
+    if parameters.is_empty() {
+        bail!("there is no stack {name} in {}", settings.region);
+    }
     // A stack that could not be created has no outputs, and no facts.
     let facts = Stack::describe(settings, name).await.ok();
     stack::delete(&config, name).await?;
