@@ -56,7 +56,11 @@ def write_down(**fact):
 def evaluate_and_write_down(context, policies, *limits):
     result = evaluate(context, policies, *limits)
     role = context.principal_arn
-    for statement in (statement for policy in policies for statement in policy):
+    statements = [statement for policy in policies for statement in policy]
+    # A queue or a bucket without a policy of its own is asked as well, and has nothing to say.
+    if not statements:
+        return result
+    for statement in statements:
         write_down(role=role, sid=statement.sid, may=statement.actions, on=statement.resources)
     let_through = result.matched_sid if result.decision == "Allow" else None
     write_down(role=role, did=context.action, to=context.resource_arn, by=let_through)
