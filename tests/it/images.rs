@@ -15,7 +15,7 @@ use domain::{
 };
 use image_sync::handler::{Studio, handle};
 use lambda::deadline::Deadline;
-use lambda::log::MemoryLog;
+use lambda::log::{MemoryLog, WideEvent};
 use protocols::images;
 use simulators::images::{Body, Conduct, Format, Host, Options, Resource, Validators as Tags};
 
@@ -172,6 +172,17 @@ fn catalogue(hosts: &MemoryImageHosts) -> (Vec<ImageRequest>, BTreeMap<ImageKey,
         pictures.insert(key(number, "main-1"), bytes);
     }
     (requests, pictures)
+}
+
+/// What is logged of pictures that are kept, and of one that is refused.
+pub async fn counted() -> Vec<WideEvent> {
+    let (hosts, album) = (MemoryImageHosts::default(), Album::new());
+    let (mut requests, _) = catalogue(&hosts);
+    let refused = "https://elsewhere.example/a.jpg";
+    hosts.refuse(&ImageUrl::new(refused).unwrap());
+    requests.push(request(key(9, "main-1"), refused, NOW));
+    assert!(album.drain(&hosts, &requests).await.is_empty());
+    album.log.all()
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use adapters::secrets::Secrets;
 use adapters::testing::{Fault, FaultPlan};
 use domain::{Currency, Gateway, Money, MovementKind, OrderId, PaymentEvent, PaymentKey, TransactionId, UnixMillis};
 use lambda::http::{Request, Response};
-use lambda::log::metric;
+use lambda::log::{WideEvent, metric};
 use protocols::gateway::PublicKey;
 use serde_json::{Value, json};
 use simulators::gateway::PAYPAL_CERTIFICATE;
@@ -152,6 +152,17 @@ async fn callbacks_may_come_before_the_order_and_a_refund_before_its_capture() {
     created(&shop).await;
     let order = order(&shop, "A-1").await;
     assert_eq!((&order["status"], &order["payment"]["state"]), (&json!("PAID"), &json!("partly_refunded")));
+}
+
+/// What is logged of a capture, one that contradicts it, and one that names no order.
+pub async fn counted() -> Vec<WideEvent> {
+    let shop = Shop::new();
+    paid(&shop, captured(10_230)).await;
+    paid(&shop, captured(99_999)).await;
+    let payment = "stripe#P2".parse().unwrap();
+    let unnamed = PaymentEvent { payment, ..movement(Gateway::Stripe, MovementKind::Captured, 10_230, None) };
+    paid(&shop, callback(&unnamed, NOW)).await;
+    shop.log.all()
 }
 
 #[tokio::test]

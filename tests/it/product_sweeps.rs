@@ -17,7 +17,7 @@ use domain::{
     ProductKey, ShopId, UnixMillis,
 };
 use lambda::deadline::Deadline;
-use lambda::log::{MemoryLog, field, metric};
+use lambda::log::{MemoryLog, WideEvent, field, metric};
 use lambda::sweep::{Answer, Request, Settings};
 use product_sweep::LIMITS;
 use product_sweep::handler::handle;
@@ -795,6 +795,23 @@ async fn a_detail_that_is_missing_stops_the_sweep_and_what_is_of_another_product
             world.assert_right(&BTreeSet::new(), &format!("{mistake:?}"));
         }
     }
+}
+
+/// What is logged of runs that count all that product-sweep counts: one that ends well, and those that ask for a person.
+pub async fn counted() -> Vec<WideEvent> {
+    let mut lines = Vec::new();
+    for saying in [Saying::Lost, Saying::Refused(FlowControl::Reauthorise)] {
+        let world = World::with(5, 1, QUICK, 27);
+        world.catalogue.say_next([Some(saying)]);
+        world.run(INCREMENTAL).await;
+        lines.extend(world.log.all());
+    }
+    let world = World::with(60, 30, QUICK, 24);
+    world.run(INCREMENTAL).await;
+    world.catalogue.answer_as(Some("somebody-else"));
+    world.run(BACKFILL).await;
+    lines.extend(world.log.all());
+    lines
 }
 
 #[tokio::test]

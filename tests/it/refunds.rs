@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use adapters::testing::{Fault, FaultPlan};
 use domain::OrderId;
 use futures::future::join_all;
-use lambda::log::metric;
+use lambda::log::{WideEvent, metric};
 use serde_json::{Value, json};
 
 use crate::creation::incident;
@@ -131,6 +131,14 @@ async fn what_went_back_at_the_gateway_is_not_granted_again() {
     assert_eq!(charged(&refund(&shop, "r-1", 231, "EUR").await), impossible());
     assert_eq!(charged(&refund(&shop, "r-1", 16_500, "JPY").await), impossible());
     assert_eq!(charged(&refund(&shop, "r-1", 230, "EUR").await), Ok(230));
+}
+
+/// What is logged of a refund of an order whose record of the rate is lost, after all that led there.
+pub async fn counted() -> Vec<WideEvent> {
+    let shop = paid().await;
+    shop.orders.lose_rate(&OrderId::new("A-1").unwrap());
+    refund(&shop, "r-1", 100, "EUR").await;
+    shop.log.all()
 }
 
 #[tokio::test]

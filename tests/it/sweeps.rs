@@ -17,7 +17,7 @@ use domain::{
     TradeDetail, TradeId, TradeKey, UnixMillis,
 };
 use lambda::deadline::Deadline;
-use lambda::log::{MemoryLog, field, metric};
+use lambda::log::{MemoryLog, WideEvent, field, metric};
 use lambda::sweep::{Answer, Request, Settings};
 use order_sweep::handler::handle;
 use protocols::VerifiedEvent;
@@ -457,6 +457,26 @@ async fn every_word_of_flow_control_leads_to_its_own_end() {
         assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome, "finished");
         assert_eq!(world.market.take_calls().list, 1, "{saying:?}");
     }
+}
+
+/// What is logged of runs that count all that order-sweep counts: one that ends well, an audit of a day of which nothing is
+/// known, and those that ask for a person.
+pub async fn counted() -> Vec<WideEvent> {
+    let mut lines = Vec::new();
+    for saying in [Saying::Lost, Saying::Refused(FlowControl::Reauthorise)] {
+        let world = World::with(0, Conduct::CALM, 1);
+        world.market.say_next([Some(saying)]);
+        world.run(INCREMENTAL).await;
+        lines.extend(world.log.all());
+    }
+    let world = World::with(60, Conduct::CALM, 5);
+    world.start_at(at(NOW - HOUR_MS)).await;
+    world.run(INCREMENTAL).await;
+    world.run(AUDIT).await;
+    world.market.answer_as(Some("somebody-else"));
+    world.run(INCREMENTAL).await;
+    lines.extend(world.log.all());
+    lines
 }
 
 #[tokio::test]
