@@ -139,7 +139,7 @@ impl Stack {
             Sender::Gateway => shop.pay(request).await,
             Sender::ShopFront => shop.ask(request).await,
         };
-        answer.unwrap().status
+        answer.unwrap().status_code
     }
 
     fn write(&self, good: &[&str]) {
