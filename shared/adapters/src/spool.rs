@@ -35,7 +35,7 @@ impl Content {
     }
 
     /// How many bytes there are.
-    pub fn len(&self) -> io::Result<u64> {
+    pub fn size(&self) -> io::Result<u64> {
         match self {
             Self::Held(bytes) => Ok(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
             Self::File(path) => path.metadata().map(|known| known.len()),
@@ -191,7 +191,7 @@ mod tests {
         let buffers = Buffers::default();
         for (length, is_held) in [(0, true), (HELD_BYTES_MAX, true), (7, true), (HELD_BYTES_MAX + 1, false)] {
             let (bytes, content) = content(&buffers, length);
-            assert_eq!(content.len().unwrap(), u64::try_from(length).unwrap());
+            assert_eq!(content.size().unwrap(), u64::try_from(length).unwrap());
             for _ in 0..2 {
                 let (mut opened, mut read) = (content.open().unwrap(), Vec::new());
                 opened.read_to_end(&mut read).unwrap();

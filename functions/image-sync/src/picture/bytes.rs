@@ -19,7 +19,7 @@ impl Bytes {
     /// Opens a file that holds at least a byte, and not too many.
     pub(super) fn open(content: &Content) -> Result<Self, Refused> {
         let reader = content.open().map_err(Refused::Unreadable)?;
-        let length = content.len().map_err(Refused::Unreadable)?;
+        let length = content.size().map_err(Refused::Unreadable)?;
         match length {
             0 => Err(Refused::NotAnImage(LooksLike::Empty)),
             1..=IMAGE_BYTES_MAX => Ok(Self { reader, position: 0, length }),

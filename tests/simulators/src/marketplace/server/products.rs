@@ -75,10 +75,10 @@ pub(super) fn detail(hub: &Hub, shop: &Shop, parameters: &Parameters) -> Said {
 /// One product of another's.
 pub(super) fn offer(hub: &Hub, shop: &Shop, parameters: &Parameters) -> Said {
     let wanted = parameters.get("offerDetailParam").and_then(|text| serde_json::from_str::<Value>(text).ok());
-    let Some(wanted) = wanted.filter(|wanted| wanted["country"].is_string()) else {
+    let Some(wanted) = wanted.filter(|wanted| wanted.get("country").is_some_and(Value::is_string)) else {
         return gateway(400, "gw.ParamMissing", "offerDetailParam");
     };
-    let Some(id) = wanted["offerId"].as_u64() else {
+    let Some(id) = wanted.get("offerId").and_then(Value::as_u64) else {
         return gateway(400, "gw.ParamInvalid", "offerId");
     };
     let assortment = shop.assortment();
