@@ -25,7 +25,7 @@ FUNCTIONS := $(notdir $(patsubst %/,%,$(wildcard functions/*/)))
 CARGO_LAMBDA := PATH="$(CURDIR)/.tools/lambda/bin:$$PATH" $(CARGO) lambda
 # By the release profile of Cargo.toml. cargo-lambda's own would end a process at a panic, where image-sync sets one hostile
 # picture aside and goes on with the others.
-BUILD_LAMBDA = $(CARGO_LAMBDA) build --locked --release --disable-optimizations $(if $(filter arm64,$(ARCH)),--arm64)
+BUILD_LAMBDA = $(CARGO_LAMBDA) build --locked --release --disable-optimizations $(if $(filter arm64,$(ARCH)),--arm64,--x86-64)
 
 .DEFAULT_GOAL := help
 .PHONY: help run up demo down build test soak bench-images check deploy deploy-function destroy clean
@@ -73,7 +73,7 @@ check: $(TOOLS) ## Run what CI runs besides the tests: format, lints, docs, temp
 deploy: build $(LAMBDA_TOOLS) ## Put a stack on AWS, or update it: STACK=name [REGION= ARCH=arm64 BUCKET= SECRETS=file]
 	@[ -n '$(STACK)' ] || { echo 'Name the stack: make deploy STACK=name'; exit 2; }
 	$(BUILD_LAMBDA) $(FUNCTIONS:%=--package %)
-	@$(ON_AWS) deploy $(if $(ARCH),--arch $(ARCH)) $(if $(BUCKET),--bucket $(BUCKET)) $(if $(SECRETS),--secrets $(SECRETS))
+	@$(ON_AWS) deploy --arch $(if $(ARCH),$(ARCH),x86_64) $(if $(BUCKET),--bucket $(BUCKET)) $(if $(SECRETS),--secrets $(SECRETS))
 
 deploy-function: $(LAMBDA_TOOLS) ## Put the code of one function on AWS: STACK=name NAME=status-writer [REGION= ARCH=arm64]
 	@[ -n '$(STACK)' ] && [ -n '$(NAME)' ] && [ -d 'functions/$(NAME)' ] || \

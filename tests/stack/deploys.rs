@@ -12,7 +12,7 @@ use anyhow::{Context, ensure};
 use domain::{OrderId, SourceName};
 use protocols::Channel;
 use sampan::delivery::Delivery;
-use sampan::deploy::{Arguments, FUNCTIONS, deploy, destroy};
+use sampan::deploy::{Architecture, Arguments, FUNCTIONS, deploy, destroy};
 use sampan::stack::{Session, Stack, local_settings};
 use serde_json::json;
 
@@ -48,7 +48,7 @@ impl Beside {
     async fn deploy(&self, parameters: &[&str]) -> anyhow::Result<Session> {
         let arguments = Arguments {
             bucket: None,
-            arch: None,
+            arch: Architecture::HERE,
             parameters: parameters.iter().map(|text| (*text).to_owned()).collect(),
             secrets: Some(self.secrets.clone()),
             functions: self.functions.clone(),

@@ -60,7 +60,7 @@ pub enum Architecture {
 
 impl Architecture {
     /// This machine's.
-    pub(crate) const HERE: Self = if cfg!(target_arch = "aarch64") { Self::Arm64 } else { Self::X86_64 };
+    pub const HERE: Self = if cfg!(target_arch = "aarch64") { Self::Arm64 } else { Self::X86_64 };
 
     /// The template's word.
     pub(crate) const fn as_str(self) -> &'static str {
@@ -80,9 +80,9 @@ pub struct Arguments {
     /// The bucket of the code [default: the one that the stack has, or a new one]
     #[arg(long)]
     pub bucket: Option<String>,
-    /// What the functions were built for [default: as the stack has it, or this machine's]
-    #[arg(long)]
-    pub arch: Option<Architecture>,
+    /// What the functions were built for
+    #[arg(long, default_value = Architecture::HERE.as_str())]
+    pub arch: Architecture,
     /// A parameter of the template, as NAME=VALUE; may be given several times, or with commas
     #[arg(long = "parameter", env = "SAMPAN_PARAMETERS", value_name = "NAME=VALUE", value_delimiter = ',')]
     pub parameters: Vec<String>,
@@ -125,8 +125,7 @@ pub async fn deploy(settings: &Settings, name: &str, arguments: &Arguments) -> a
     upload(&config, &bucket, &packages).await?;
     let mut said = chosen(&arguments.parameters)?;
     said.extend(of_code(&bucket, &packages));
-    let arch = arguments.arch.or_else(|| before.is_empty().then_some(Architecture::HERE));
-    said.extend(arch.map(|arch| ("Architecture".to_owned(), arch.as_str().to_owned())));
+    said.insert("Architecture".to_owned(), arguments.arch.as_str().to_owned());
     apply(&config, name, Template { text: &template, bucket: &bucket }, said, Unsaid::AsBefore).await?;
     let stack = Stack::describe(settings, name).await?;
     settle_code(&config, &stack, &bucket, &packages).await?;
