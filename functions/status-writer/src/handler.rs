@@ -92,7 +92,9 @@ fn line(record: &Record, read: Option<Event>, ending: &Ending, now: UnixMillis) 
         .with(field::SQS_RECEIVE_COUNT, record.receive_count);
     let Some(event) = read else { return line };
     let line = line.with(field::EVENT_ID, event.id());
-    let age_ms = event.at().filter(|_| matches!(ending, Ending::Taken(_))).map(|at| now.ms_since(at));
+    // What a sweep read may be of any age: a backfill brings years.
+    let is_sent = !matches!(&event, Event::Trade(change) if matches!(change.fact, TradeFact::Snapshot(_)));
+    let age_ms = event.at().filter(|_| is_sent && matches!(ending, Ending::Taken(_))).map(|at| now.ms_since(at));
     let line = line.with(field::EVENT_AGE_MS, age_ms);
     match event {
         Event::Product(change) => line

@@ -101,7 +101,8 @@ pub mod field {
     pub const ATTEMPT: &str = "attempt";
     /// SQS's id of a message.
     pub const SQS_MESSAGE_ID: &str = "sqs.message_id";
-    /// How long ago the sender says that it happened, when it became a fact, in milliseconds.
+    /// How long ago the sender says that it happened, when it became a fact, in milliseconds; of what was sent, not of what
+    /// a sweep read.
     pub const EVENT_AGE_MS: &str = "event.age_ms";
     /// How far a sweep is behind, in seconds: what was modified since is not read yet.
     pub const SWEEP_LAG_S: &str = "sweep.lag_s";

@@ -102,12 +102,12 @@ impl Status {
         let queues = self.queues.iter().filter(|(_, depth)| depth.total() > 0).filter_map(|(name, depth)| {
             let what = match *name {
                 "events_dlq" => {
-                    "events failed in all their tries: `sampan redrive --queue events` when the cause is gone"
+                    "in the dead-letter queue of events: `sampan redrive --queue events` when the cause is gone"
                 }
                 "images_dlq" => {
-                    "pictures failed in all their tries: `sampan redrive --queue images` when the cause is gone"
+                    "in the dead-letter queue of pictures: `sampan redrive --queue images` when the cause is gone"
                 }
-                "quarantine" => "messages cannot be read, or pictures are refused: `sampan quarantine list`",
+                "quarantine" => "in quarantine, unreadable or refused: `sampan quarantine list`",
                 _ => return None,
             };
             Some(format!("{} {what}", depth.total()))
