@@ -371,7 +371,10 @@ mod tests {
             assortment.disturb(how, at(step * 700));
         }
         let window = (at(-100 * DAY_MS), at(900_000));
-        let within = |product: &&Product| (window.0..=window.1).contains(&product.modified);
+        let within = |product: &&Product| {
+            let is_own = !assortment.followed().contains(&product.id);
+            is_own && (window.0..=window.1).contains(&product.modified)
+        };
         let mut expected: Vec<_> = assortment.truth().filter(within).map(|one| (one.modified, one.id)).collect();
         expected.sort_unstable_by(|one, other| other.cmp(one));
         let total = assortment.page(window, 1, 20).total;
