@@ -13,6 +13,7 @@ use domain::{
 };
 use image_webp::WebPDecoder;
 use sampan::images::{Syncer, Work, compare};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use simulators::images::{Conduct, Format, Host, Options, Resource};
 
@@ -168,6 +169,29 @@ async fn versions(stage: &Stage) -> anyhow::Result<BTreeMap<String, String>> {
         all.extend(page.contents().iter().filter_map(of));
     }
     Ok(all)
+}
+
+/// A product of somebody else's, which the shop follows: no list has it, a push tells of it, and of one that is gone.
+pub async fn followed(stage: Arc<Stage>) -> anyhow::Result<()> {
+    let (id, gone) = {
+        let shop = stage.marketplaces.assortment(Marketplace::Alibaba1688, "demo");
+        let mut shop = shop.context("no shop")?;
+        let (id, gone) = (shop.follow(now()), shop.follow(now()));
+        ensure!(shop.delete(gone, now()), "the scene is not set");
+        (id, gone)
+    };
+    let push = json!({"bizKey": "1", "gmtBorn": now().get(), "msgId": id, "type": "PRODUCT_RELATION_VIEW_PRODUCT_CHANGE",
+        "userInfo": "u", "data": {"productIds": format!("{id},{gone}"), "memberId": "b2b-1", "action": "modify"}});
+    let answer = stage.push(&push).await?;
+    ensure!(answer.label() == "200 accepted", "{}", answer.label());
+    stage.queue_is_empty().await?;
+    let synced = Syncer::new(&stage.session)?.run(&Work { is_full: false, ..work()? }).await?;
+    ensure!(synced.requested > 0 && synced.figures.ended_as("failed") == 0, "{synced:?}");
+    let records = records(&stage).await?;
+    let known = |id: u64| records.keys().filter(|image| image.product.product_id.as_str() == id.to_string()).count();
+    ensure!(known(id) > 0 && known(gone) == 0, "{} and {} pictures", known(id), known(gone));
+    all_agree(&stage).await?;
+    Ok(())
 }
 
 pub async fn inward(stage: Arc<Stage>) -> anyhow::Result<()> {

@@ -118,6 +118,7 @@ fn trials(context: Context) -> Vec<Trial> {
             images::catalogue,
         ),
         trial(context, "images::a_second_run_is_one_conditional_request_a_picture_and_no_put", images::second_run),
+        trial(context, "images::a_push_brings_the_pictures_of_a_product_that_the_shop_follows", images::followed),
         trial(
             context,
             "images::a_redirect_to_an_address_of_this_machine_is_refused_without_a_connection",

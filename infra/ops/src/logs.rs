@@ -31,14 +31,13 @@ const LATE_MS: i64 = 60_000;
 
 /// All lines of a function since a moment.
 pub async fn lines(session: &Session, folder: &str, since: UnixMillis) -> anyhow::Result<Vec<String>> {
-    let events = events(&Client::new(&session.config), session.stack.function(folder)?, since.get()).await?;
-    Ok(events.into_iter().filter_map(|event| event.message).collect())
+    Ok(timed(session, folder, since).await?.into_iter().map(|(_, line)| line).collect())
 }
 
 /// The same, each with the time at which it was written, in milliseconds since 1970.
 pub(crate) async fn timed(session: &Session, folder: &str, since: UnixMillis) -> anyhow::Result<Vec<(i64, String)>> {
     let events = events(&Client::new(&session.config), session.stack.function(folder)?, since.get()).await?;
-    Ok(events.into_iter().filter_map(|event| Some((event.timestamp?, event.message?))).collect())
+    Ok(events.into_iter().filter_map(|event| Some((event.timestamp.unwrap_or_default(), event.message?))).collect())
 }
 
 async fn events(client: &Client, function: &str, since_ms: i64) -> anyhow::Result<Vec<FilteredLogEvent>> {

@@ -11,11 +11,12 @@ use adapters::aws::{S3Images, S3RawDetails, SecretsManager, Settings, SqsImageQu
 use adapters::ports::SecretsSource;
 use adapters::secrets::Secrets;
 use anyhow::{Context, bail};
-use aws_sdk_cloudformation::types::{Output, Parameter};
+use aws_sdk_cloudformation::types::Output;
 use aws_types::SdkConfig;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+use crate::deploy;
 use crate::http::Api;
 
 /// The only caller that the emulator lets in, with any secret.
@@ -289,12 +290,7 @@ impl Session {
 
     /// The parameters of the template that the stack was made with.
     pub async fn parameters(&self) -> anyhow::Result<BTreeMap<String, String>> {
-        let client = aws_sdk_cloudformation::Client::new(&self.config);
-        let answer = client.describe_stacks().stack_name(&self.stack.stack).send().await;
-        let answer = answer.with_context(|| format!("cannot describe the stack {}", self.stack.stack))?;
-        let parameters = answer.stacks.unwrap_or_default().into_iter().next().and_then(|stack| stack.parameters);
-        let pair = |parameter: Parameter| Some((parameter.parameter_key?, parameter.parameter_value?));
-        Ok(parameters.unwrap_or_default().into_iter().filter_map(pair).collect())
+        deploy::parameters(&self.config, &self.stack.stack).await
     }
 
     /// The queues' client.

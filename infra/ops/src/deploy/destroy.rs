@@ -48,11 +48,11 @@ pub async fn destroy(settings: &Settings, name: &str, with_data: bool) -> anyhow
     if parameters.is_empty() {
         bail!("there is no stack {name} in {}", settings.region);
     }
-    // A stack that could not be created has no outputs, and no facts.
-    let facts = Stack::describe(settings, name).await.ok();
+    // Before anything goes: what cannot be named afterwards would stay behind unseen.
+    let facts = if with_data { Some(Stack::describe(settings, name).await?) } else { None };
     stack::delete(&config, name).await?;
     step("Stack", &format!("{name} is gone"));
-    let Some(facts) = facts.filter(|_| with_data) else { return Ok(()) };
+    let Some(facts) = facts else { return Ok(()) };
     let dynamodb = aws_sdk_dynamodb::Client::new(&config);
     for table in facts.tables.values() {
         match dynamodb.delete_table().table_name(table).send().await {

@@ -23,7 +23,7 @@ pub(crate) use code::{make_bucket, s3, upload};
 pub(crate) use destroy::run as take_away;
 pub use destroy::{DestroyArguments, destroy};
 pub(crate) use package::{Package, packages};
-pub(crate) use stack::{Template, Unsaid, apply};
+pub(crate) use stack::{Template, Unsaid, apply, parameters};
 
 use crate::secrets;
 use crate::stack::{Choice, Stack};

@@ -102,7 +102,7 @@ pub(super) async fn delete(config: &SdkConfig, name: &str) -> anyhow::Result<()>
 }
 
 /// The parameters that a stack has; none when there is no stack.
-pub(super) async fn parameters(config: &SdkConfig, name: &str) -> anyhow::Result<BTreeMap<String, String>> {
+pub(crate) async fn parameters(config: &SdkConfig, name: &str) -> anyhow::Result<BTreeMap<String, String>> {
     let stack = describe(&Client::new(config), name).await?;
     let pair = |parameter: Parameter| Some((parameter.parameter_key?, parameter.parameter_value?));
     let parameters = stack.and_then(|stack| stack.parameters).unwrap_or_default();
