@@ -26,9 +26,13 @@ CARGO_LAMBDA := PATH="$(CURDIR)/.tools/lambda/bin:$$PATH" $(CARGO) lambda
 # By the release profile of Cargo.toml. cargo-lambda's own would end a process at a panic, where image-sync sets one hostile
 # picture aside and goes on with the others.
 BUILD_LAMBDA = $(CARGO_LAMBDA) build --locked --release --disable-optimizations $(if $(filter arm64,$(ARCH)),--arm64,--x86-64)
+# What the functions are measured beside: Python with the boto3 that the emulator brings, and Node with its SDK.
+NODE := $(if $(shell command -v npm 2>/dev/null),$(shell command -v node 2>/dev/null))
+RIVALS := $(if $(NODE),tests/bench/rivals/node_modules/installed)
+BESIDE := BENCH_PYTHON="$(CURDIR)/.tools/bin/python" $(if $(NODE),BENCH_NODE="$(NODE)")
 
 .DEFAULT_GOAL := help
-.PHONY: help run up demo down build test soak bench-images check deploy deploy-function destroy clean
+.PHONY: help run up demo down build test soak bench bench-images check deploy deploy-function destroy clean
 # Steps build on each other's files.
 .NOTPARALLEL:
 
@@ -53,9 +57,14 @@ test: build ## Run every test that needs no cloud account, with fresh seeds
 soak: build ## Run the same tests at the full counts
 	SAMPAN_SOAK=full $(CARGO) test --locked --workspace
 
-# One package, since what is measured is built as it is deployed, apart from everything else; RCLONE=/path/to/rclone names
-# another than the one on the PATH, BENCH=--quick takes seconds.
-bench-images: ## Measure the pictures: cap, CPU, memory, second run, beside rclone where it is installed
+# The functions are built as they are deployed, apart from everything else. RCLONE=/path/to/rclone names another than the one
+# on the PATH; BENCH=--quick takes a minute instead of ten, once all is built.
+bench: $(TOOLS) $(RIVALS) ## Measure every budget, beside a no-op, Python, Node and rclone, as far as those are here; what a million costs
+	$(CARGO) build --locked --release $(FUNCTIONS:%=--package %) --package no-op
+	$(CARGO) bench --locked --package bench --bench pure
+	$(BESIDE) $(CARGO) run --locked --release --package bench -- all $(BENCH)
+
+bench-images: ## Measure the pictures alone
 	$(CARGO) run --locked --release --package bench -- images $(BENCH)
 
 check: $(TOOLS) ## Run what CI runs besides the tests: format, lints, docs, template, dependency policy
@@ -86,7 +95,7 @@ destroy: build ## Take a stack away, and keep its facts: STACK=name [REGION=]; a
 	@$(ON_AWS) destroy
 
 clean: down ## Stop the local stack and remove all that was built or installed here
-	rm -rf .local .tools target
+	rm -rf .local .tools target tests/bench/rivals/node_modules
 
 build: $(TOOLS) ## Build the functions and the command, and install the emulator
 	@$(BUILD)
@@ -106,4 +115,9 @@ $(LAMBDA_TOOLS): infra/lambda-requirements.txt $(TOOLS)
 	@rm -rf .tools/lambda
 	@$(PYTHON) -m venv .tools/lambda
 	@.tools/lambda/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+tests/bench/rivals/node_modules/installed: tests/bench/rivals/package.json
+	@echo 'Installing the AWS SDK for JavaScript into tests/bench/rivals/node_modules (once)'
+	@cd tests/bench/rivals && npm install --no-package-lock --no-audit --no-fund --silent
 	@touch $@

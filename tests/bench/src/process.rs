@@ -24,7 +24,13 @@ pub struct Cost {
 impl Cost {
     /// What this process cost since it was started.
     pub fn own() -> io::Result<Self> {
-        Ok(Self { cpu: cpu("self")?, peak_bytes: peak_bytes("self")? })
+        Self::of(std::process::id())
+    }
+
+    /// What a process cost since it was started.
+    pub fn of(process: u32) -> io::Result<Self> {
+        let process = process.to_string();
+        Ok(Self { cpu: cpu(&process)?, peak_bytes: peak_bytes(&process)? })
     }
 }
 

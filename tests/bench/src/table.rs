@@ -26,6 +26,10 @@ pub enum Unit {
     Bytes,
     /// Milliseconds.
     Time,
+    /// Millionths of a second.
+    Micros,
+    /// Thousandths of those.
+    Nanos,
     /// Times that something happened.
     Count,
 }
@@ -42,6 +46,8 @@ impl Unit {
             Self::Bytes if number < 1 << 20 => format!("{number} B"),
             Self::Bytes => decimal(number, 1_000_000, "MB"),
             Self::Time => decimal(number, 1_000, "s"),
+            Self::Micros => decimal(number, 1_000, "ms"),
+            Self::Nanos => decimal(number, 1_000, "µs"),
             Self::Count => number.to_string(),
         }
     }
@@ -100,6 +106,12 @@ impl Figures {
     /// One more.
     pub fn add(&mut self, row: Row) {
         self.rows.push(row);
+    }
+
+    /// All of others too.
+    pub fn append(&mut self, others: Self) {
+        self.rows.extend(others.rows);
+        self.remarks.extend(others.remarks);
     }
 
     /// A sentence below the table.
