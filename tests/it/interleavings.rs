@@ -9,9 +9,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use adapters::PortError;
-use adapters::ports::Ledger;
+use adapters::ports::{CapturedPage, Ledger, LedgerPlace};
 use adapters::testing::MemoryLedger;
-use domain::{OrderId, PaymentFacts, PaymentKey, Recorded};
+use domain::{OrderId, PaymentFacts, PaymentKey, Recorded, UnixMillis};
 use lambda::deadline::Deadline;
 use lambda::http::{Request, Response};
 use protocols::gateway::VerifiedPayment;
@@ -36,6 +36,10 @@ impl Ledger for Stepped {
 
     async fn payments_of(&self, order: &OrderId) -> Result<Vec<PaymentKey>, PortError> {
         self.0.payments_of(order).await
+    }
+
+    async fn captured(&self, since: UnixMillis, after: Option<&LedgerPlace>) -> Result<CapturedPage, PortError> {
+        self.0.captured(since, after).await
     }
 
     async fn list(&self, items_max: usize) -> Result<BTreeMap<PaymentKey, PaymentFacts>, PortError> {

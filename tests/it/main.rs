@@ -18,6 +18,7 @@ mod support;
 
 mod batches;
 mod catalogues;
+mod checks;
 mod creation;
 mod faults;
 mod gateways;

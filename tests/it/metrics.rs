@@ -109,7 +109,7 @@ fn what_alarms_and_dashboard_watch_is_told_by_the_code_with_the_same_dimensions_
     assert_eq!(watched.difference(&known).collect::<Vec<_>>(), Vec::<&Named>::new(), "watched, and told by nobody");
     let unwatched: BTreeSet<&str> = told.difference(&watched).map(|(_, name, _)| name.as_str()).collect();
     assert_eq!(unwatched, UNWATCHED.into(), "told, and watched by nobody");
-    assert!(of_alarms().len() >= 25 && of_dashboard().len() >= 33);
+    assert!(of_alarms().len() >= 28 && of_dashboard().len() >= 33);
 }
 
 #[test]
@@ -177,6 +177,7 @@ async fn emitted() -> BTreeSet<(String, Named)> {
         counted().await.into_iter().map(|event| (function_of(&event), event)).collect();
     lines.extend(crate::sweeps::counted().await.into_iter().map(|event| ("OrderSweep", event)));
     lines.extend(crate::product_sweeps::counted().await.into_iter().map(|event| ("ProductSweep", event)));
+    lines.extend(crate::checks::counted().await.into_iter().map(|event| ("OrderCheck", event)));
     lines.extend(crate::images::counted().await.into_iter().map(|event| ("ImageSync", event)));
     let made = |(function, event): (&str, WideEvent)| {
         let metrics = embedded(&event).into_iter();

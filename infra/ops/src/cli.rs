@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::stack::{Choice, Session};
 use crate::table::step;
 use crate::{
-    backfill, demo, deploy, images, ledger, local, orders, queues, send, simulate, status, sweep, trades, watermark,
+    backfill, check, demo, deploy, images, ledger, local, orders, queues, send, simulate, status, sweep, trades, watermark,
 };
 
 /// The exit code of a command that a signal ended: 128 and the number of SIGINT.
@@ -53,6 +53,8 @@ enum Command {
     Backfill(backfill::Arguments),
     /// Compare a day's orders at a marketplace with ours, and queue what differs
     Audit(sweep::AuditArguments),
+    /// Find orders that are paid and that nobody bought or created
+    Check(check::Arguments),
     /// Pictures of products
     #[command(subcommand)]
     Images(images::ImagesCommand),
@@ -126,6 +128,7 @@ impl Cli {
             Command::Sweep(arguments) => sweep::run(&Session::open(&choice).await?, arguments).await,
             Command::Backfill(arguments) => backfill::run(&Session::open(&choice).await?, arguments).await,
             Command::Audit(arguments) => sweep::audit(&Session::open(&choice).await?, arguments).await,
+            Command::Check(arguments) => check::run(&Session::open(&choice).await?, arguments).await,
             Command::Images(command) => images::run(&Session::open(&choice).await?, command).await,
             Command::Watermark(command) => watermark::run(&Session::open(&choice).await?, command).await,
             Command::Simulate(command) => simulate::run(command).await,

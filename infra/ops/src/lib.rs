@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command prints its answers")]
 
 pub mod backfill;
+mod check;
 pub mod cli;
 mod days;
 pub mod delivery;
@@ -13,6 +14,7 @@ pub mod demo;
 pub mod deploy;
 pub mod http;
 pub mod images;
+mod invoke;
 pub mod ledger;
 pub mod local;
 pub mod logs;

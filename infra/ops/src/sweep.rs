@@ -9,10 +9,6 @@ use adapters::aws::dynamodb::DynamoSweeps;
 use adapters::clock::{Clock, SystemClock};
 use adapters::ports::{SweepKey, Sweeps};
 use anyhow::{Context, bail, ensure};
-use aws_sdk_lambda::config::StalledStreamProtectionConfig;
-use aws_sdk_lambda::config::retry::RetryConfig;
-use aws_sdk_lambda::config::timeout::TimeoutConfig;
-use aws_sdk_lambda::primitives::Blob;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use comfy_table::Table;
@@ -22,13 +18,10 @@ use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 
 use crate::days;
+use crate::invoke::Function;
 use crate::stack::Session;
 use crate::table::{step, table};
 
-/// The longest run that Lambda has. The template's default is 240 s.
-const RUN_SECONDS_MAX: u64 = 15 * 60;
-/// Opening a connection to AWS, in seconds.
-const CONNECT_SECONDS_MAX: u64 = 3;
 /// Between two looks at the state of a sweep that another run is at.
 pub(crate) const LOOK_MS: u64 = 1_000;
 /// How long another run may give no sign of life. One that is alive gives one every 10 seconds; a dead one is taken over.
@@ -184,39 +177,9 @@ struct Answer {
     sweeps: Vec<Swept>,
 }
 
-/// What a function answers whose work broke off.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct BrokenOff {
-    error_message: String,
-}
-
-/// A function that sweeps.
-#[derive(Debug)]
-pub(crate) struct Function {
-    client: aws_sdk_lambda::Client,
-    name: String,
-}
-
 impl Function {
-    /// The one of this folder.
-    pub(crate) fn new(session: &Session, folder: &str) -> anyhow::Result<Self> {
-        // A run takes minutes. One that was asked for again by itself would find the first one at work.
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
-            .operation_attempt_timeout(Duration::from_secs(RUN_SECONDS_MAX))
-            .operation_timeout(Duration::from_secs(RUN_SECONDS_MAX))
-            .build();
-        let settings = aws_sdk_lambda::config::Builder::from(&session.config)
-            .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(1))
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        let client = aws_sdk_lambda::Client::from_conf(settings.build());
-        Ok(Self { client, name: session.stack.function(folder)?.to_owned() })
-    }
-
-    /// One run, for one shop or for all of a marketplace.
-    pub(crate) async fn invoke(
+    /// One run of a function that sweeps, for one shop or for all of a marketplace.
+    pub(crate) async fn sweep(
         &self,
         (kind, marketplace): (&'static str, Marketplace),
         shop: Option<&ShopId>,
@@ -229,17 +192,7 @@ impl Function {
             from: goal.map(|goal| goal.start().to_rfc3339()),
             to: goal.map(|goal| goal.end().to_rfc3339()),
         };
-        let payload = Blob::new(serde_json::to_vec(&request)?);
-        let call = self.client.invoke().function_name(&self.name).payload(payload);
-        let answer = call.send().await.with_context(|| format!("no answer from {}", self.name))?;
-        let payload = answer.payload().map(Blob::as_ref).unwrap_or_default();
-        if answer.function_error().is_some() {
-            let why = serde_json::from_slice::<BrokenOff>(payload).map(|broken| broken.error_message);
-            bail!("{} broke off: {}", self.name, why.unwrap_or_else(|_| "it does not say why".to_owned()));
-        }
-        let answer: Answer =
-            serde_json::from_slice(payload).with_context(|| format!("what {} answers cannot be read", self.name))?;
-        Ok(answer.sweeps)
+        Ok(self.call::<Answer>(&request).await?.sweeps)
     }
 }
 
@@ -277,7 +230,7 @@ impl Sweeper {
         shop: Option<&ShopId>,
         goal: Option<Window>,
     ) -> anyhow::Result<Vec<Swept>> {
-        self.function.invoke((kind.as_str(), marketplace), shop, goal).await
+        self.function.sweep((kind.as_str(), marketplace), shop, goal).await
     }
 
     /// Runs until the sweep of one shop is through, however many runs that takes, and waits for other runs, for short

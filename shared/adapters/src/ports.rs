@@ -24,6 +24,7 @@ use protocols::gateway::{PublicKey, VerifiedPayment};
 use protocols::marketplace::{
     Account, Answer, ListPage, ListQuery, Malformed, Message, Refused, Role, Told, ToldProduct,
 };
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::PortError;
@@ -77,6 +78,24 @@ pub trait OrderBook {
     fn refund(&self, order: &OrderId, refund: &Refund) -> impl Future<Output = Result<Refunded, PortError>> + Send;
 }
 
+/// Where a reading of the ledger stands: behind this entry. Whoever is given one gives it back as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerPlace {
+    /// The payment of the entry, as `gateway#payment_id`.
+    pub(crate) payment: String,
+    /// What the entry is of its payment.
+    pub(crate) entry: String,
+}
+
+/// Some of the orders that money was captured for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CapturedPage {
+    /// Which. One that several entries name may be on several pages.
+    pub orders: BTreeSet<OrderId>,
+    /// Where to go on; none at the end.
+    pub next: Option<LedgerPlace>,
+}
+
 /// The ledger: what gateways reported of money that moved, by payment.
 pub trait Ledger {
     /// Keeps one movement. One conditional write, whether it is new or a duplicate; a conflict is one more write,
@@ -88,6 +107,14 @@ pub trait Ledger {
 
     /// The payments of which an entry or a conflict names the order. One that was kept a moment ago may be missing.
     fn payments_of(&self, order: &OrderId) -> impl Future<Output = Result<Vec<PaymentKey>, PortError>> + Send;
+
+    /// Orders for which money was captured at this time or later, a page at a time; every one of them until there is no
+    /// next page. One whose entry was kept a moment ago may be missing. It reads all of the ledger: for checks of all.
+    fn captured(
+        &self,
+        since: UnixMillis,
+        after: Option<&LedgerPlace>,
+    ) -> impl Future<Output = Result<CapturedPage, PortError>> + Send;
 
     /// Payments in no order, up to about `items_max` items read. For operators, not for functions.
     fn list(

@@ -4,6 +4,7 @@
 //! value or a function of values, so that every promise can be tested by enumeration.
 
 pub mod after_sale;
+pub mod check;
 pub mod detail;
 pub mod event;
 pub mod fact;
@@ -20,6 +21,7 @@ pub mod trade;
 pub mod view;
 
 pub use after_sale::{AfterSale, AfterSaleState, Claim, StateReport};
+pub use check::{Concern, Finding, check};
 pub use detail::{RawDetail, Snapshot, TradeContent, TradeDetail, TradeLine, TradePayment};
 pub use event::{Event, OrderChange, TradeChange, TradeFact};
 pub use fact::{Outcome, Prefer};

@@ -106,6 +106,10 @@ pub mod field {
     pub const EVENT_AGE_MS: &str = "event.age_ms";
     /// How far a sweep is behind, in seconds: what was modified since is not read yet.
     pub const SWEEP_LAG_S: &str = "sweep.lag_s";
+    /// Since when an order asks for a person (RFC 3339).
+    pub const SINCE: &str = "since";
+    /// How many orders a check looked at.
+    pub const ORDERS_CHECKED: &str = "orders.checked";
     /// Which function.
     pub const FUNCTION: &str = "function";
     /// How often SQS handed a message out.
@@ -134,9 +138,15 @@ pub mod metric {
     pub const AUDIT_FOUND: &str = "audit_found";
     /// Requests with a signature, a time or a nonce that is not good.
     pub const SIGNATURE_REFUSED: &str = "signature_refused";
+    /// Orders that are paid for long, and of which nothing was bought.
+    pub const PAID_TOO_LONG: &str = "paid_too_long";
+    /// Orders that money was captured for, and that nobody created.
+    pub const PAID_NOT_CREATED: &str = "paid_not_created";
+    /// A check of all orders that did not come to its end.
+    pub const CHECK_UNFINISHED: &str = "check_unfinished";
 
     /// All of these. Each counts, and has the function for its one dimension.
-    pub const COUNTERS: [&str; 10] = [
+    pub const COUNTERS: [&str; 13] = [
         PAYMENT_CONFLICT,
         PAYMENT_WITHOUT_ORDER,
         ORDER_DAMAGED,
@@ -147,6 +157,9 @@ pub mod metric {
         IMAGE_REFUSED,
         AUDIT_FOUND,
         SIGNATURE_REFUSED,
+        PAID_TOO_LONG,
+        PAID_NOT_CREATED,
+        CHECK_UNFINISHED,
     ];
 
     /// What CloudWatch makes of every event of a kind, from the fields that it has.

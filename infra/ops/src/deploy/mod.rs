@@ -30,7 +30,7 @@ use crate::stack::{Choice, Stack};
 use crate::table::{heading, step, table};
 
 /// The functions of the stack: folder, and the template's parameter for the key of its zip.
-pub const FUNCTIONS: [(&str, &str); 7] = [
+pub const FUNCTIONS: [(&str, &str); 8] = [
     ("webhook-intake", "WebhookIntakeCodeKey"),
     ("status-writer", "StatusWriterCodeKey"),
     ("payment-callback", "PaymentCallbackCodeKey"),
@@ -38,6 +38,7 @@ pub const FUNCTIONS: [(&str, &str); 7] = [
     ("order-sweep", "OrderSweepCodeKey"),
     ("product-sweep", "ProductSweepCodeKey"),
     ("image-sync", "ImageSyncCodeKey"),
+    ("order-check", "OrderCheckCodeKey"),
 ];
 
 /// The parameter that names the bucket of code.

@@ -18,7 +18,8 @@ use super::Figures;
 use crate::logs::Follower;
 use crate::queues::{Depth, Queue, depth};
 use crate::stack::Session;
-use crate::sweep::{FAILURE_MS, FAILURES_MAX, Function, LOOK_MS, Outcome, Swept, marketplaces, shop_name};
+use crate::invoke::Function;
+use crate::sweep::{FAILURE_MS, FAILURES_MAX, LOOK_MS, Outcome, Swept, marketplaces, shop_name};
 use crate::table::{ImageBars, step, table};
 
 /// Between two looks at the queue and the log.
@@ -162,7 +163,7 @@ impl<'a> Syncer<'a> {
         let kind = if work.is_full { "backfill" } else { "incremental" };
         let (mut synced, mut failures) = (Synced::default(), 0);
         loop {
-            let answer = self.function.invoke((kind, work.marketplace), Some(&work.shop), None).await?;
+            let answer = self.function.sweep((kind, work.marketplace), Some(&work.shop), None).await?;
             let Some(swept) = answer.into_iter().next() else { bail!("product-sweep answered nothing") };
             synced.listed += swept.listed;
             synced.changed += swept.changed;

@@ -4,7 +4,7 @@
 
 mod images;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::money::decimal;
 use domain::sweep::{SweepKind, SweepState, Window};
@@ -23,7 +23,7 @@ use protocols::gateway::{self, Callback, Item, VerifiedPayment, stripe};
 use protocols::{Channel, Content, Credentials, Delivery, VerifiedEvent, cloudevents};
 use secrecy::SecretString;
 
-use crate::error::Disposition;
+use crate::error::{Disposition, PortError};
 use crate::gzip;
 use crate::ports::{
     self, CertificateSource, EventQueue, Ledger, Nonces, OrderBook, OrderStore, Quarantine, Quarantined, RateSource,
@@ -241,10 +241,26 @@ pub async fn ledger(ledger: &impl Ledger, run: &str) -> Verdict {
     expect("all of it reads back", &facts, &kept)?;
     expect("the order has the payment", ledger.payments_of(&order).await?, vec![payment.clone()])?;
     expect("so has the order of the conflict", ledger.payments_of(&other).await?, vec![payment.clone()])?;
+    for (since, is_there) in [(1_795_247_999, true), (1_795_248_000, false)] {
+        let orders = captured_since(ledger, UnixMillis::from_seconds(since)?).await?;
+        expect("a capture names its order from its time on", orders.contains(&order), is_there)?;
+        expect("and a contradiction none", orders.contains(&other), false)?;
+    }
     let mut listed = ledger.list(usize::MAX).await?.remove(&payment).unwrap_or_default();
     listed.entries.sort_by_key(|entry| entry.kind);
     listed.conflicts.sort_by_key(|conflict| conflict.money);
     expect("the list has it", listed, kept)
+}
+
+/// Every page of them.
+async fn captured_since(ledger: &impl Ledger, since: UnixMillis) -> Result<BTreeSet<OrderId>, PortError> {
+    let mut orders = BTreeSet::new();
+    let mut page = ledger.captured(since, None).await?;
+    loop {
+        orders.append(&mut page.orders);
+        let Some(next) = page.next else { return Ok(orders) };
+        page = ledger.captured(since, Some(&next)).await?;
+    }
 }
 
 /// The promises of [`RateSource`]: of one that publishes the rates of a day, of one that is away, of one that

@@ -22,8 +22,8 @@ use protocols::marketplace::{Account, Answer, ListPage, ListQuery, Message, Role
 
 use crate::error::{Cause, Certainty, PortError};
 use crate::ports::{
-    Asked, Catalogue, CertificateSource, Claim, DetailOf, EventQueue, ImageBucket, ImageQueue, ImageSource, Ledger,
-    Manifest, MarketError, Marketplace, Nonces, ObjectBody, OrderBook, OrderStore, ProductOf, Products, Quarantine,
+    Asked, CapturedPage, Catalogue, CertificateSource, Claim, DetailOf, EventQueue, ImageBucket, ImageQueue,
+    ImageSource, Ledger, LedgerPlace, Manifest, MarketError, Marketplace, Nonces, ObjectBody, OrderBook, OrderStore, ProductOf, Products, Quarantine,
     Quarantined, RateSource, RawDetails, Refunded, SecretsSource, Stored, SweepKey, Sweeps, SweptProduct, TradeDetails,
     TradeStore,
 };
@@ -192,6 +192,10 @@ impl<P: Ledger + Sync> Ledger for Faulty<P> {
 
     async fn payments_of(&self, order: &OrderId) -> Result<Vec<PaymentKey>, PortError> {
         self.plan.around("ledger.payments_of", self.port.payments_of(order)).await
+    }
+
+    async fn captured(&self, since: UnixMillis, after: Option<&LedgerPlace>) -> Result<CapturedPage, PortError> {
+        self.plan.around("ledger.captured", self.port.captured(since, after)).await
     }
 
     async fn list(&self, items_max: usize) -> Result<BTreeMap<PaymentKey, PaymentFacts>, PortError> {

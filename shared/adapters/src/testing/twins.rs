@@ -9,7 +9,7 @@ use domain::order::KnownOrder;
 use domain::sweep::SweepState;
 use domain::{
     AfterSale, AfterSaleId, AppKey, Event, Link, ListingDigest, LogisticsId, Nonce, OrderFacts, OrderId, OrderReport,
-    Outcome, Package, PaymentFacts, PaymentKey, Placed, Recorded, ReferenceRates, Refund, StoredKey, TradeDetail,
+    MovementKind, Outcome, Package, PaymentFacts, PaymentKey, Placed, Recorded, ReferenceRates, Refund, StoredKey, TradeDetail,
     TradeFacts, TradeKey, TradeReport, TradeStatuses, UnixMillis,
 };
 use protocols::VerifiedEvent;
@@ -19,7 +19,7 @@ use protocols::gateway::{PublicKey, VerifiedPayment};
 use crate::clock::Clock;
 use crate::error::{Cause, Certainty, PortError};
 use crate::ports::{
-    CertificateSource, Claim, EventQueue, Ledger, Nonces, OrderBook, OrderStore, Quarantine, Quarantined, RateSource,
+    CapturedPage, CertificateSource, Claim, EventQueue, Ledger, LedgerPlace, Nonces, OrderBook, OrderStore, Quarantine, Quarantined, RateSource,
     RawDetails, Refunded, SecretsSource, SweepKey, Sweeps, TradeDetails, TradeStore, raw_detail_key,
 };
 use crate::secrets::Secrets;
@@ -160,6 +160,20 @@ impl Ledger for MemoryLedger {
             facts.entries.iter().chain(&facts.conflicts).any(|event| event.order.as_ref() == Some(order))
         };
         Ok(payments.iter().filter(|(_, facts)| names(facts)).map(|(key, _)| key.clone()).collect())
+    }
+
+    /// A payment a page.
+    async fn captured(&self, since: UnixMillis, after: Option<&LedgerPlace>) -> Result<CapturedPage, PortError> {
+        let payments = self.0.lock();
+        let named = payments.iter().map(|(payment, facts)| (payment.to_string(), facts));
+        let left = named.filter(|(payment, _)| after.is_none_or(|place| *payment > place.payment));
+        let Some((payment, facts)) = left.min_by(|one, other| one.0.cmp(&other.0)) else {
+            return Ok(CapturedPage::default());
+        };
+        let captures = facts.entries.iter().filter(|entry| entry.kind == MovementKind::Captured);
+        let recent = captures.filter(|entry| entry.occurred_at >= since);
+        let next = LedgerPlace { payment, entry: String::new() };
+        Ok(CapturedPage { orders: recent.filter_map(|entry| entry.order.clone()).collect(), next: Some(next) })
     }
 
     async fn list(&self, items_max: usize) -> Result<BTreeMap<PaymentKey, PaymentFacts>, PortError> {

@@ -7,14 +7,14 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use aws_types::SdkConfig;
-use domain::{MovementKind, OrderId, PaymentEvent, PaymentFacts, PaymentKey, Recorded, TransactionId};
+use domain::{MovementKind, OrderId, PaymentEvent, PaymentFacts, PaymentKey, Recorded, TransactionId, UnixMillis};
 use protocols::gateway::VerifiedPayment;
 
 use super::super::error::classify;
 use super::cell::Item;
-use super::items::{items, money, pages, query, text, time};
+use super::items::{item_key, items, money, pages, query, text, time};
 use crate::error::PortError;
-use crate::ports::Ledger;
+use crate::ports::{CapturedPage, Ledger, LedgerPlace};
 
 const CONFLICT_PREFIX: &str = "conflict#";
 /// The hash key of the index `by_order`; only entries that name an order have it.
@@ -23,6 +23,7 @@ const ORDER: &str = "order_id";
 const RECORD: &str = "ledger.record";
 const READ: &str = "ledger.read";
 const PAYMENTS_OF: &str = "ledger.payments_of";
+const CAPTURED: &str = "ledger.captured";
 const LIST: &str = "ledger.list";
 
 /// The payments table.
@@ -141,6 +142,12 @@ fn take(item: &Item, facts: &mut PaymentFacts) -> Option<()> {
     Some(())
 }
 
+/// The place behind the item of this key.
+fn place(key: &Item) -> Result<LedgerPlace, PortError> {
+    let (payment, entry) = text(key, "pk").zip(text(key, "sk")).ok_or(PortError::unreadable(CAPTURED))?;
+    Ok(LedgerPlace { payment: payment.to_owned(), entry: entry.to_owned() })
+}
+
 impl Ledger for DynamoLedger {
     async fn record(&self, payment: &VerifiedPayment) -> Result<Recorded, PortError> {
         self.keep(payment.event()).await
@@ -170,6 +177,24 @@ impl Ledger for DynamoLedger {
         Ok(payments)
     }
 
+    async fn captured(&self, since: UnixMillis, after: Option<&LedgerPlace>) -> Result<CapturedPage, PortError> {
+        let kind = format!("{}#", MovementKind::Captured.as_str());
+        let scan = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .filter_expression("begins_with(sk, :kind) AND #at >= :since AND attribute_exists(order_id)")
+            .projection_expression(ORDER)
+            .expression_attribute_names("#at", "at")
+            .expression_attribute_values(":kind", AttributeValue::S(kind))
+            .expression_attribute_values(":since", AttributeValue::N(since.get().to_string()))
+            .set_exclusive_start_key(after.map(|place| item_key(place.payment.clone(), &place.entry)));
+        let page = scan.send().await.map_err(|error| classify(CAPTURED, error))?;
+        let orders = page.items().iter().map(|item| OrderId::new(text(item, ORDER)?).ok()).collect::<Option<_>>();
+        let next = page.last_evaluated_key().map(place).transpose()?;
+        Ok(CapturedPage { orders: orders.ok_or(PortError::unreadable(CAPTURED))?, next })
+    }
+
     async fn list(&self, items_max: usize) -> Result<BTreeMap<PaymentKey, PaymentFacts>, PortError> {
         let mut payments: BTreeMap<PaymentKey, PaymentFacts> = BTreeMap::new();
         for item in items(&self.client, LIST, &self.table, items_max).await? {
@@ -182,7 +207,7 @@ impl Ledger for DynamoLedger {
 
 #[cfg(test)]
 mod tests {
-    use domain::{Currency, Money, UnixMillis};
+    use domain::{Currency, Money};
     use serde_json::{Value, json};
 
     use super::super::super::stub::{Answer, Script};

@@ -1,0 +1,73 @@
+//! `sampan check`: order-check, invoked now and not by its schedule, until it went through all.
+
+use anyhow::ensure;
+use clap::Args;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::invoke::Function;
+use crate::stack::Session;
+use crate::table::{spinner, table};
+
+/// What to check.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Looks at every order that money was captured for within the last 60 days. It ends with an error when it finds one that is
+paid and nobody bought, or that nobody created, for longer than 4 hours.")]
+pub struct Arguments {}
+
+/// An order that asks for a person.
+#[derive(Debug, Deserialize)]
+struct Found {
+    order_id: String,
+    concern: String,
+    since: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Answer {
+    checked: u64,
+    count: usize,
+    found: Vec<Found>,
+    next: Option<Value>,
+}
+
+/// What to do about a concern, by its name.
+const ADVICE: [(&str, &str); 2] = [
+    ("paid_too_long", "paid, and nothing was bought: buy it and link the trade, or see why the purchase was not reported"),
+    ("paid_not_created", "paid, and nobody created it: create it as the shop front would have, or send the money back"),
+];
+
+/// Checks, and tells.
+pub async fn run(session: &Session, _: Arguments) -> anyhow::Result<()> {
+    let function = Function::new(session, "order-check")?;
+    let (mut checked, mut count, mut found, mut after) = (0, 0, Vec::new(), None);
+    let bar = spinner("Check");
+    loop {
+        bar.set_message(format!("{checked} orders"));
+        let answer: Answer = function.call(&json!({ "after": after })).await?;
+        checked += answer.checked;
+        count += answer.count;
+        found.extend(answer.found);
+        after = answer.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    bar.finish_and_clear();
+    if count == 0 {
+        println!("{checked} orders that money was captured for; none asks for a person.");
+        return Ok(());
+    }
+    let mut rows = table(["order", "since", "what is wrong, and what to do"]);
+    for order in &found {
+        let advice = ADVICE.iter().find(|(concern, _)| *concern == order.concern).map(|(_, advice)| *advice);
+        rows.add_row([&order.order_id, &order.since, advice.unwrap_or(&order.concern)]);
+    }
+    println!("{rows}");
+    if count > found.len() {
+        println!("{} more are in the log of order-check: `event` = `order.found`.", count - found.len());
+    }
+    ensure!(count == 0, "{count} of {checked} orders ask for a person");
+    Ok(())
+}
