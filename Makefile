@@ -32,7 +32,7 @@ RIVALS := $(if $(NODE),tests/bench/rivals/node_modules/installed)
 BESIDE := BENCH_PYTHON="$(CURDIR)/.tools/bin/python" $(if $(NODE),BENCH_NODE="$(NODE)")
 
 .DEFAULT_GOAL := help
-.PHONY: help run up demo down build test soak bench bench-images check deploy deploy-function destroy clean
+.PHONY: help run up demo down build test test-localstack soak bench bench-burst bench-images check deploy deploy-function destroy clean
 # Steps build on each other's files.
 .NOTPARALLEL:
 
@@ -54,6 +54,11 @@ down: ## Stop the local stack; its data goes with it
 test: build ## Run every test that needs no cloud account, with fresh seeds
 	$(CARGO) test --locked --workspace
 
+# The functions run in Lambda's own image there, so they are built as for AWS.
+test-localstack: build $(LAMBDA_TOOLS) ## Run the stack ring on LocalStack: in Docker, or at LOCALSTACK_ENDPOINT; says what it skips
+	$(BUILD_LAMBDA) $(FUNCTIONS:%=--package %)
+	tests/stack/localstack.sh $(CARGO) test --locked --workspace --test stack
+
 soak: build ## Run the same tests at the full counts
 	SAMPAN_SOAK=full $(CARGO) test --locked --workspace
 
@@ -66,6 +71,9 @@ bench: $(TOOLS) $(RIVALS) ## Measure every budget, beside a no-op, Python, Node 
 
 bench-images: ## Measure the pictures alone
 	$(CARGO) run --locked --release --package bench -- images $(BENCH)
+
+bench-burst: build ## Singles' Day on the local stack: 50,000 events drained while deliveries go on; nothing lost
+	$(CARGO) test --locked --workspace --test stack -- --ignored --exact burst::fifty_thousand_events_are_drained_while_deliveries_go_on
 
 check: $(TOOLS) ## Run what CI runs besides the tests: format, lints, docs, template, dependency policy
 	$(CARGO) fmt --all --check
@@ -84,11 +92,11 @@ deploy: build $(LAMBDA_TOOLS) ## Put a stack on AWS, or update it: STACK=name [R
 	$(BUILD_LAMBDA) $(FUNCTIONS:%=--package %)
 	@$(ON_AWS) deploy --arch $(if $(ARCH),$(ARCH),x86_64) $(if $(BUCKET),--bucket $(BUCKET)) $(if $(SECRETS),--secrets $(SECRETS))
 
-deploy-function: $(LAMBDA_TOOLS) ## Put the code of one function on AWS: STACK=name NAME=status-writer [REGION= ARCH=arm64]
+deploy-function: $(LAMBDA_TOOLS) ## Put the code of one function on AWS: STACK=name NAME=status-writer [REGION= ARCH=arm64 ALIAS=live]
 	@[ -n '$(STACK)' ] && [ -n '$(NAME)' ] && [ -d 'functions/$(NAME)' ] || \
 		{ echo 'Name both: make deploy-function STACK=name NAME=status-writer'; exit 2; }
 	$(BUILD_LAMBDA) --package $(NAME)
-	$(CARGO_LAMBDA) deploy $(if $(REGION),--region $(REGION)) --merge-env --binary-name $(NAME) $(STACK)-$(NAME)
+	$(CARGO_LAMBDA) deploy $(if $(REGION),--region $(REGION)) --merge-env $(if $(ALIAS),--alias $(ALIAS)) --binary-name $(NAME) $(STACK)-$(NAME)
 
 destroy: build ## Take a stack away, and keep its facts: STACK=name [REGION=]; asks first
 	@[ -n '$(STACK)' ] || { echo 'Name the stack: make destroy STACK=name'; exit 2; }

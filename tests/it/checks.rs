@@ -76,7 +76,8 @@ async fn shop_of_all_kinds() -> Shop {
     moved(&shop, "nobody-s-returned", MovementKind::Refunded, 500, HOUR_MS).await;
     captured(&shop, "forgotten", 500, SINCE_MS + HOUR_MS).await;
     let order = OrderId::new("bought").unwrap();
-    let by = Origin { source: "shopfront".to_owned().try_into().unwrap(), event_id: "link".to_owned().try_into().unwrap() };
+    let by =
+        Origin { source: "shopfront".to_owned().try_into().unwrap(), event_id: "link".to_owned().try_into().unwrap() };
     let link = Link { trade: format!("1688#demo#{TRADE}").parse().unwrap(), at: UnixMillis::new(NOW).unwrap(), by };
     adapters::ports::OrderStore::link(&shop.orders, &order, &link).await.unwrap();
     let read = protocols::cloudevents::write(&reading(TRADE, "waitsellersend", NOW - HOUR_MS, NOW)).unwrap();
@@ -113,9 +114,13 @@ async fn what_is_paid_and_not_bought_or_not_created_for_four_hours_is_found_and_
     // Those of the last 60 days.
     assert_eq!((answer.checked, answer.count, answer.next), (9, 2, None));
     let [nobodys, paid, all] = &lines[..] else { panic!("{lines:?}") };
-    assert_eq!((nobodys.get("order.id"), nobodys.get("outcome")), (Some(&json!("nobody-s")), Some(&json!("paid_not_created"))));
+    assert_eq!(
+        (nobodys.get("order.id"), nobodys.get("outcome")),
+        (Some(&json!("nobody-s")), Some(&json!("paid_not_created")))
+    );
     assert_eq!((paid.get("order.id"), paid.get("since")), (Some(&json!("paid")), Some(&json!(since))));
-    let counts = [metric::PAID_TOO_LONG, metric::PAID_NOT_CREATED, metric::CHECK_UNFINISHED].map(|name| count(all, name));
+    let counts =
+        [metric::PAID_TOO_LONG, metric::PAID_NOT_CREATED, metric::CHECK_UNFINISHED].map(|name| count(all, name));
     assert_eq!((all.get("outcome"), counts), (Some(&json!("finished")), [json!(1), json!(1), json!(0)]));
     assert_eq!((shop.orders.all(), shop.ledger.all()), before, "it only reads");
     assert_eq!(checked(&shop).await.0.found, answer.found, "and finds the same again");

@@ -136,6 +136,40 @@ pub async fn updates(stage: Arc<Stage>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The version that the alias of a function stands on.
+async fn live(session: &Session, function: &str) -> anyhow::Result<u64> {
+    let lambda = aws_sdk_lambda::Client::new(&session.config);
+    let name = session.stack.function(function)?;
+    let alias = lambda.get_alias().function_name(name).name("live").send().await?;
+    Ok(alias.function_version.context("an alias without a version")?.parse()?)
+}
+
+pub async fn shifts(stage: Arc<Stage>) -> anyhow::Result<()> {
+    let beside = Beside::new(&stage, "fourth-tenant")?;
+    let made = beside.make().await?;
+    arrives(&stage, &made, "before-the-alias").await?;
+    let shifting = beside.deploy(&["Shift=AllAtOnce"]).await?;
+    let functions = ["webhook-intake", "status-writer", "payment-callback", "orders-api"];
+    for function in functions {
+        ensure!(live(&shifting, function).await? == 1, "{function} has no first version");
+    }
+    arrives(&stage, &shifting, "by-the-alias").await?;
+    beside.deploy(&[]).await?;
+    ensure!(live(&shifting, "status-writer").await? == 1, "a version of nothing new");
+
+    // Another setting is a version too.
+    let updated = beside.deploy(&["StatusWriterMemoryMegabytes=512"]).await?;
+    for function in functions {
+        ensure!(live(&updated, function).await? == 2, "{function} stands on its old version");
+    }
+    arrives(&stage, &updated, "by-the-second-version").await?;
+    let without = beside.deploy(&["Shift=none"]).await?;
+    ensure!(live(&without, "status-writer").await.is_err(), "the alias is there");
+    arrives(&stage, &without, "without-the-alias").await?;
+    ensure!(is_kept(&without, "before-the-alias").await?, "the updates lost data");
+    destroy(&beside.settings, beside.name, true).await
+}
+
 pub async fn with_data(stage: Arc<Stage>) -> anyhow::Result<()> {
     let beside = Beside::new(&stage, "third-tenant")?;
     let made = beside.make().await?;

@@ -1,6 +1,6 @@
 //! The promises of the functions and the adapters on a stack: the template on the local emulator, with
 //! the built functions as its processes. One stack is started for all tests, on a free port, and stopped
-//! after them.
+//! after them. With `LOCALSTACK_ENDPOINT` the stack is on LocalStack: see `localstack.rs`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,12 +12,16 @@
     unreachable_pub
 )]
 
+mod burst;
 mod costs;
 mod deploys;
+mod front;
 mod images;
 mod journey;
 mod load;
+mod localstack;
 mod money;
+mod page;
 mod permissions;
 mod ports;
 mod privacy;
@@ -49,7 +53,11 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let conclusion = libtest_mimic::run(&arguments, trials(Some((runtime.handle().clone(), Arc::clone(&stage)))));
+    let trials = trials(Some((runtime.handle().clone(), Arc::clone(&stage))));
+    if localstack::endpoint().is_some() {
+        tell_skipped(&trials);
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
     let left = runtime.block_on(stage.strike());
     if let Err(error) = left {
         eprintln!("the stack did not stop: {error:#}");
@@ -67,10 +75,19 @@ where
     R: Future<Output = anyhow::Result<()>>,
 {
     let context = context.clone();
-    Trial::test(name, move || {
+    let trial = Trial::test(name, move || {
         let (runtime, stage) = context.ok_or("no stage is set")?;
         runtime.block_on(claim(stage)).map_err(|error| Failed::from(format!("{error:#}")))
-    })
+    });
+    let is_skipped = localstack::endpoint().is_some() && localstack::skipped(name).is_some();
+    trial.with_ignored_flag(is_skipped)
+}
+
+/// Says what is not tested on LocalStack, and why.
+fn tell_skipped(trials: &[Trial]) {
+    let skipped = trials.iter().filter_map(|trial| Some((trial.name(), localstack::skipped(trial.name())?)));
+    let lines: Vec<String> = skipped.map(|(name, reason)| format!("skipped: {name}: {reason}")).collect();
+    println!("LocalStack {}: {} of {} skipped\n{}", localstack::VERSION, lines.len(), trials.len(), lines.join("\n"));
 }
 
 /// Every claim. What changes the stack's settings, and what reads all that was logged, comes last.
@@ -135,9 +152,15 @@ fn trials(context: Context) -> Vec<Trial> {
         trial(context, "costs::every_status_item_of_the_run_is_at_most_one_write_unit", costs::item_sizes),
         trial(context, "deploys::a_stack_is_made_updated_with_its_data_kept_and_taken_away", deploys::updates),
         trial(context, "deploys::a_stack_goes_with_its_data_when_that_is_said", deploys::with_data),
+        trial(context, "deploys::new_code_comes_behind_an_alias_that_moves_to_its_version", deploys::shifts),
         trial(context, "settings::up_again_applies_new_settings_and_keeps_data", settings::up_again),
         trial(context, "settings::other_image_hosts_and_another_cap_hold_after_up_again", settings::images),
         trial(context, "permissions::each_function_may_do_what_it_does_and_nothing_else", permissions::exact),
+        trial(context, "page::the_status_of_the_stack_is_drawn_by_a_real_browser", page::is_drawn)
+            .with_ignored_flag(page::browser().is_none()),
+        // Minutes long, so that it runs when it is asked for: `make bench-burst`.
+        trial(context, "burst::fifty_thousand_events_are_drained_while_deliveries_go_on", burst::singles_day)
+            .with_ignored_flag(true),
         trial(context, "privacy::no_body_secret_name_phone_or_address_is_in_any_log", privacy::canaries),
     ]
 }

@@ -12,7 +12,7 @@ use domain::{Marketplace, PaymentEvent, ShopId, SourceName, UnixMillis};
 use protocols::Channel;
 use reqwest::Method;
 use sampan::delivery::Delivery;
-use sampan::http::{Answer, Api, Request};
+use sampan::http::{Answer, Request};
 use sampan::local::{self, Options, Running};
 use sampan::samples;
 use sampan::stack::Session;
@@ -21,6 +21,9 @@ use simulators::gateway::{self, Keys, Person};
 use simulators::images::{self, Host, Wild};
 use simulators::marketplace;
 use simulators::web::{Page, Server};
+
+use crate::front::Front;
+use crate::localstack;
 
 /// How long a test waits for what the queue and the writer do, in milliseconds. A bound, not a measure.
 const WAIT_MS_MAX: u64 = 120_000;
@@ -46,13 +49,17 @@ pub struct Stage {
     /// The simulated ECB.
     pub rates: Server,
     pub session: Session,
-    pub api: Api,
+    pub api: Front,
     pub secrets: Secrets,
     pub directory: PathBuf,
     /// Tells this run's names from those of another.
     pub run: String,
+    /// Of the local stack; none of one on LocalStack.
     running: Mutex<Option<Running>>,
 }
+
+/// The file of the stack's secrets, in its directory.
+pub const SECRETS_FILE: &str = "stage-secrets.json";
 
 /// The repository.
 pub fn root() -> PathBuf {
@@ -70,9 +77,22 @@ impl Stage {
         let images = Host::start(images::Options { wild, ..images::Options::default() }).await?;
         let marketplaces = marketplace::server::Server::start(marketplaces(&images)).await?;
         write_secrets(&directory)?;
-        let running = local::up(&options(&directory, &rates, &marketplaces, &images)).await?;
-        let session = Session::local(running.stack.clone())?;
-        let (api, secrets) = (session.api()?, session.secrets().await?);
+        let options = options(&directory, &rates, &marketplaces, &images);
+        let (session, api, running) = match localstack::endpoint() {
+            None => {
+                let running = local::up(&options).await?;
+                let session = Session::local(running.stack.clone())?;
+                let api = Front::Http(session.api()?);
+                (session, api, Some(running))
+            }
+            Some(endpoint) => {
+                let stack = localstack::up(&endpoint, &name(&run), &directory, said(&options)).await?;
+                let session = Session::local(stack.clone())?;
+                let client = aws_sdk_lambda::Client::new(&session.config);
+                (session, Front::Lambda(client, Box::new(Session::local(stack)?)), None)
+            }
+        };
+        let secrets = session.secrets().await?;
         let stage = Self {
             marketplaces,
             images,
@@ -83,7 +103,7 @@ impl Stage {
             secrets,
             directory,
             run,
-            running: Mutex::new(Some(running)),
+            running: Mutex::new(running),
         };
         stage.publish_rates();
         Ok(stage)
@@ -118,10 +138,14 @@ impl Stage {
 
     /// Stops it, and makes sure that nobody listens there any more.
     pub async fn strike(&self) -> anyhow::Result<()> {
-        drop(self.running.lock().unwrap().take());
-        local::down(&self.directory).await?;
-        let answer = self.api.send(get("/")).await;
-        ensure!(answer.is_err(), "something still answers at {}", self.session.stack.api_url);
+        if let Some(endpoint) = localstack::endpoint() {
+            localstack::down(&endpoint, &name(&self.run)).await?;
+        } else {
+            drop(self.running.lock().unwrap().take());
+            local::down(&self.directory).await?;
+            let answer = self.api.send(get("/")).await;
+            ensure!(answer.is_err(), "something still answers at {}", self.session.stack.api_url);
+        }
         std::fs::remove_dir_all(&self.directory).context("cannot remove the stack's directory")
     }
 
@@ -210,7 +234,24 @@ fn options(directory: &Path, rates: &Server, marketplaces: &marketplace::server:
 }
 
 fn secrets_file(directory: &Path) -> PathBuf {
-    directory.join("stage-secrets.json")
+    directory.join(SECRETS_FILE)
+}
+
+/// What a stack of a run is called where it is not alone.
+fn name(run: &str) -> String {
+    format!("sampan-{run}")
+}
+
+/// The same options, as parameters of the template.
+fn said(options: &Options) -> Vec<String> {
+    let urls = [
+        ("RatesUrl", &options.rates_url),
+        ("Ali1688Url", &options.ali1688_url),
+        ("TaobaoUrl", &options.taobao_url),
+        ("ImageHosts", &options.image_hosts),
+    ];
+    let urls = urls.into_iter().filter_map(|(name, url)| Some(format!("{name}={}", url.as_ref()?)));
+    urls.chain(["SweepSchedules=DISABLED", "RequireTls=false"].map(str::to_owned)).collect()
 }
 
 /// The repository's secrets, with the mistaken shop besides.

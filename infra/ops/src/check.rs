@@ -34,7 +34,10 @@ struct Answer {
 
 /// What to do about a concern, by its name.
 const ADVICE: [(&str, &str); 2] = [
-    ("paid_too_long", "paid, and nothing was bought: buy it and link the trade, or see why the purchase was not reported"),
+    (
+        "paid_too_long",
+        "paid, and nothing was bought: buy it and link the trade, or see why the purchase was not reported",
+    ),
     ("paid_not_created", "paid, and nobody created it: create it as the shop front would have, or send the money back"),
 ];
 

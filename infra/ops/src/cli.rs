@@ -9,7 +9,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::stack::{Choice, Session};
 use crate::table::step;
 use crate::{
-    backfill, check, demo, deploy, images, ledger, local, orders, queues, send, simulate, status, sweep, trades, watermark,
+    backfill, check, demo, deploy, images, ledger, local, orders, queues, send, simulate, status, sweep, trades,
+    watermark,
 };
 
 /// The exit code of a command that a signal ended: 128 and the number of SIGINT.

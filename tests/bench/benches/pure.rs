@@ -94,7 +94,10 @@ fn knowledge() -> OrderKnowledge {
             }
         }
         let key = key.unwrap();
-        let by = Origin { source: "shopfront".to_owned().try_into().unwrap(), event_id: "link".to_owned().try_into().unwrap() };
+        let by = Origin {
+            source: "shopfront".to_owned().try_into().unwrap(),
+            event_id: "link".to_owned().try_into().unwrap(),
+        };
         known.order.link(Link { trade: key.clone(), at: now(), by });
         known.trades.insert(key, statuses);
     }

@@ -75,8 +75,8 @@ pub struct Costs {
 impl Prices {
     fn of_a_million(&self, what: &'static str, needs: &Needs) -> Cost {
         let storage = needs.puts * self.s3_million_puts + needs.gets * self.s3_million_gets;
-        let table = needs.write_units * self.dynamodb_million_write_units
-            + needs.read_units * self.dynamodb_million_read_units;
+        let table =
+            needs.write_units * self.dynamodb_million_write_units + needs.read_units * self.dynamodb_million_read_units;
         let compute =
             needs.invocations * self.lambda_million_requests + needs.gb_seconds * self.lambda_gb_second * 1_000_000.0;
         // A million bytes are a thousandth of a GB.

@@ -32,7 +32,11 @@ impl Sender {
     pub fn new() -> anyhow::Result<Self> {
         let document: Value = serde_json::from_str(SECRETS)?;
         let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).context("not in the secrets");
-        let (key, client) = document.get("clients").and_then(Value::as_object).and_then(|all| all.iter().next()).context("no client")?;
+        let (key, client) = document
+            .get("clients")
+            .and_then(Value::as_object)
+            .and_then(|all| all.iter().next())
+            .context("no client")?;
         let secret = client.pointer("/secrets/0").and_then(Value::as_str).context("a client without secret")?;
         Ok(Self {
             push_secret: SecretString::from(text("/marketplaces/1688/demo/app_secrets/0")?),
@@ -78,7 +82,8 @@ impl Sender {
         let signature =
             Signable { timestamp: &timestamp, nonce: &nonce, method: "GET", path_with_query: &path, body: b"" };
         let signature = signature.sign(secret);
-        let headers = [("x-app-key", key.clone()), ("x-timestamp", timestamp), ("x-nonce", nonce), ("x-signature", signature)];
+        let headers =
+            [("x-app-key", key.clone()), ("x-timestamp", timestamp), ("x-nonce", nonce), ("x-signature", signature)];
         request("GET", &path, headers.map(|(name, value)| (name.to_owned(), value)).into(), b"")
     }
 }

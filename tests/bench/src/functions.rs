@@ -14,8 +14,16 @@ use crate::runtime::{Instance, Program};
 use crate::table::{Budget, Figures, Row, Unit};
 
 /// Every function, by the name of its program.
-const FUNCTIONS: [&str; 7] =
-    ["webhook-intake", "status-writer", "payment-callback", "orders-api", "order-sweep", "product-sweep", "image-sync"];
+const FUNCTIONS: [&str; 8] = [
+    "webhook-intake",
+    "status-writer",
+    "payment-callback",
+    "orders-api",
+    "order-sweep",
+    "product-sweep",
+    "image-sync",
+    "order-check",
+];
 const NO_OP: &str = "no-op";
 /// What a start may cost, in starts of the function that does nothing.
 const INIT_NO_OPS_MAX: u64 = 2;

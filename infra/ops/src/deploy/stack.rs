@@ -8,6 +8,7 @@ use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_sdk_cloudformation::types::{Capability, Parameter, Stack, StackStatus};
 use aws_types::SdkConfig;
+use sha2::{Digest, Sha256};
 
 use super::code::put_template;
 use crate::table::{spinner, step};
@@ -16,6 +17,10 @@ use crate::table::{spinner, step};
 const LOOK_MS: u64 = 500;
 /// Looks at a stack that changes: an hour. Tables and functions take minutes on AWS; the emulator takes a second.
 const LOOKS_MAX: u32 = 7_200;
+
+/// The parameter that changes with all that is deployed, and how many letters of a digest it has.
+const RELEASE: &str = "Release";
+const RELEASE_LETTERS: usize = 16;
 
 /// What becomes of parameters that nothing is said of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +44,7 @@ pub(crate) async fn apply(
     config: &SdkConfig,
     name: &str,
     template: Template<'_>,
-    said: BTreeMap<String, String>,
+    mut said: BTreeMap<String, String>,
     unsaid: Unsaid,
 ) -> anyhow::Result<()> {
     let client = Client::new(config);
@@ -48,6 +53,11 @@ pub(crate) async fn apply(
         bail!("the template has no parameter {key}");
     }
     let kept = describe(&client, name).await?;
+    let before = match (&kept, unsaid) {
+        (Some(kept), Unsaid::AsBefore) => pairs(kept),
+        (Some(_), Unsaid::Default) | (None, _) => BTreeMap::new(),
+    };
+    said.insert(RELEASE.to_owned(), release(template.text, &before, &said));
     let url = put_template(config, template.bucket, template.text).await?;
     let pair = |(key, value)| Parameter::builder().parameter_key(key).parameter_value(value).build();
     let mut parameters: Vec<Parameter> = said.clone().into_iter().map(pair).collect();
@@ -63,12 +73,9 @@ pub(crate) async fn apply(
             "{name} could not be created and is an empty shell: take it away with `sampan destroy`, then deploy again"
         );
     }
-    if unsaid == Unsaid::AsBefore {
-        let before = kept.parameters().iter().filter_map(Parameter::parameter_key);
-        let before = before.filter(|key| !said.contains_key(*key) && has_parameter(template.text, key));
-        let as_before = |key| Parameter::builder().parameter_key(key).use_previous_value(true).build();
-        parameters.extend(before.map(as_before));
-    }
+    let unsaid = before.keys().filter(|key| !said.contains_key(*key) && has_parameter(template.text, key));
+    let as_before = |key| Parameter::builder().parameter_key(key).use_previous_value(true).build();
+    parameters.extend(unsaid.map(as_before));
     let update = client.update_stack().stack_name(name).template_url(url).set_parameters(Some(parameters));
     match update.capabilities(Capability::CapabilityIam).send().await {
         Ok(_) => {
@@ -104,9 +111,24 @@ pub(super) async fn delete(config: &SdkConfig, name: &str) -> anyhow::Result<()>
 /// The parameters that a stack has; none when there is no stack.
 pub(crate) async fn parameters(config: &SdkConfig, name: &str) -> anyhow::Result<BTreeMap<String, String>> {
     let stack = describe(&Client::new(config), name).await?;
-    let pair = |parameter: Parameter| Some((parameter.parameter_key?, parameter.parameter_value?));
-    let parameters = stack.and_then(|stack| stack.parameters).unwrap_or_default();
-    Ok(parameters.into_iter().filter_map(pair).collect())
+    Ok(stack.as_ref().map(pairs).unwrap_or_default())
+}
+
+fn pairs(stack: &Stack) -> BTreeMap<String, String> {
+    let pair = |parameter: &Parameter| Some((parameter.parameter_key.clone()?, parameter.parameter_value.clone()?));
+    stack.parameters().iter().filter_map(pair).collect()
+}
+
+/// A word for this template with these parameters: those that are said, and of the others those that were before.
+fn release(template: &str, before: &BTreeMap<String, String>, said: &BTreeMap<String, String>) -> String {
+    let mut parameters = before.clone();
+    parameters.extend(said.clone());
+    parameters.remove(RELEASE);
+    let mut digest = Sha256::new_with_prefix(template);
+    for (name, value) in parameters {
+        digest.update(format!("\n{name}={value}"));
+    }
+    hex::encode(digest.finalize()).chars().take(RELEASE_LETTERS).collect()
 }
 
 /// Whether a template has a parameter of that name, by the form that this repository writes.

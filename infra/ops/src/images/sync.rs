@@ -15,10 +15,10 @@ use domain::{ImageEntry, ImageKey, ImageRecord, ImageRequest, Marketplace, Produ
 use futures::future::try_join;
 
 use super::Figures;
+use crate::invoke::Function;
 use crate::logs::Follower;
 use crate::queues::{Depth, Queue, depth};
 use crate::stack::Session;
-use crate::invoke::Function;
 use crate::sweep::{FAILURE_MS, FAILURES_MAX, LOOK_MS, Outcome, Swept, marketplaces, shop_name};
 use crate::table::{ImageBars, step, table};
 

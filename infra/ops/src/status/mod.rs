@@ -120,7 +120,7 @@ impl Status {
         let functions = self.functions.iter().filter_map(|(folder, activity)| {
             let troubled = activity.troubled();
             (troubled > 0)
-                .then(|| format!("{troubled} lines of {folder} say failed or unavailable: their error.chain says why"))
+                .then(|| format!("{folder} could not do its work, by its log: {troubled} x failed or unavailable; error.chain says why"))
         });
         queues.chain(sweeps).chain(functions).collect()
     }

@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(count("svg"), 2);
         assert!(count("rect") >= 20, "{}", count("rect"));
         for text in
-            ["a&amp;b", "&lt;applied&gt; 20", "failed 10", "10 lines of status-writer", "2 in quarantine", "never ran"]
+            ["a&amp;b", "&lt;applied&gt; 20", "failed 10", "10 x failed or unavailable", "2 in quarantine", "never ran"]
         {
             assert!(page.contains(text), "{text} in {page}");
         }

@@ -23,9 +23,9 @@ use protocols::marketplace::{Account, Answer, ListPage, ListQuery, Message, Role
 use crate::error::{Cause, Certainty, PortError};
 use crate::ports::{
     Asked, CapturedPage, Catalogue, CertificateSource, Claim, DetailOf, EventQueue, ImageBucket, ImageQueue,
-    ImageSource, Ledger, LedgerPlace, Manifest, MarketError, Marketplace, Nonces, ObjectBody, OrderBook, OrderStore, ProductOf, Products, Quarantine,
-    Quarantined, RateSource, RawDetails, Refunded, SecretsSource, Stored, SweepKey, Sweeps, SweptProduct, TradeDetails,
-    TradeStore,
+    ImageSource, Ledger, LedgerPlace, Manifest, MarketError, Marketplace, Nonces, ObjectBody, OrderBook, OrderStore,
+    ProductOf, Products, Quarantine, Quarantined, RateSource, RawDetails, Refunded, SecretsSource, Stored, SweepKey,
+    Sweeps, SweptProduct, TradeDetails, TradeStore,
 };
 use crate::secrets::Secrets;
 

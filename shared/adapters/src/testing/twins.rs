@@ -8,9 +8,9 @@ use domain::fact::join;
 use domain::order::KnownOrder;
 use domain::sweep::SweepState;
 use domain::{
-    AfterSale, AfterSaleId, AppKey, Event, Link, ListingDigest, LogisticsId, Nonce, OrderFacts, OrderId, OrderReport,
-    MovementKind, Outcome, Package, PaymentFacts, PaymentKey, Placed, Recorded, ReferenceRates, Refund, StoredKey, TradeDetail,
-    TradeFacts, TradeKey, TradeReport, TradeStatuses, UnixMillis,
+    AfterSale, AfterSaleId, AppKey, Event, Link, ListingDigest, LogisticsId, MovementKind, Nonce, OrderFacts, OrderId,
+    OrderReport, Outcome, Package, PaymentFacts, PaymentKey, Placed, Recorded, ReferenceRates, Refund, StoredKey,
+    TradeDetail, TradeFacts, TradeKey, TradeReport, TradeStatuses, UnixMillis,
 };
 use protocols::VerifiedEvent;
 use protocols::gateway::paypal::CertificateUrl;
@@ -19,8 +19,9 @@ use protocols::gateway::{PublicKey, VerifiedPayment};
 use crate::clock::Clock;
 use crate::error::{Cause, Certainty, PortError};
 use crate::ports::{
-    CapturedPage, CertificateSource, Claim, EventQueue, Ledger, LedgerPlace, Nonces, OrderBook, OrderStore, Quarantine, Quarantined, RateSource,
-    RawDetails, Refunded, SecretsSource, SweepKey, Sweeps, TradeDetails, TradeStore, raw_detail_key,
+    CapturedPage, CertificateSource, Claim, EventQueue, Ledger, LedgerPlace, Nonces, OrderBook, OrderStore, Quarantine,
+    Quarantined, RateSource, RawDetails, Refunded, SecretsSource, SweepKey, Sweeps, TradeDetails, TradeStore,
+    raw_detail_key,
 };
 use crate::secrets::Secrets;
 

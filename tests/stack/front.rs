@@ -1,0 +1,62 @@
+//! The front door of the stack: its HTTP API; or, where there is none, the functions behind it, invoked with the events that
+//! the API would make.
+
+use anyhow::{Context, bail};
+use aws_sdk_lambda::primitives::Blob;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use sampan::http::{Answer, Api, Request};
+use sampan::stack::Session;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+pub enum Front {
+    Http(Api),
+    Lambda(aws_sdk_lambda::Client, Box<Session>),
+}
+
+/// What a function answers to the HTTP API.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answered {
+    status_code: u16,
+    body: String,
+}
+
+impl Front {
+    pub async fn send(&self, request: Request) -> anyhow::Result<Answer> {
+        match self {
+            Self::Http(api) => api.send(request).await,
+            Self::Lambda(client, session) => {
+                let function = session.stack.function(function_of(&request.path)?)?;
+                let payload = Blob::new(event(&request).to_string());
+                let answer = client.invoke().function_name(function).payload(payload).send().await?;
+                let payload = answer.payload().map(Blob::as_ref).unwrap_or_default();
+                let answered: Answered = serde_json::from_slice(payload)
+                    .with_context(|| format!("{function} answered {}", String::from_utf8_lossy(payload)))?;
+                Ok(Answer { status: answered.status_code, body: answered.body.into_bytes() })
+            }
+        }
+    }
+}
+
+/// The function behind a path, as the template's routes have it.
+fn function_of(path: &str) -> anyhow::Result<&'static str> {
+    match path.split(['/', '?']).nth(1) {
+        Some("webhooks") => Ok("webhook-intake"),
+        Some("payments") => Ok("payment-callback"),
+        Some("orders" | "trades" | "quotes") => Ok("orders-api"),
+        _ => bail!("no function is behind {path}"),
+    }
+}
+
+/// The event of a request. Source: API Gateway developer guide, payload format version 2.0.
+fn event(request: &Request) -> Value {
+    let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
+    let headers = request.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), Value::from(value.as_str())));
+    json!({
+        "version": "2.0", "rawPath": path, "rawQueryString": query, "headers": headers.collect::<serde_json::Map<_, _>>(),
+        "body": BASE64_STANDARD.encode(&request.body), "isBase64Encoded": true,
+        "requestContext": {"http": {"method": request.method.as_str(), "path": path}},
+    })
+}
