@@ -1,7 +1,10 @@
 //! The front door of the stack: its HTTP API; or, where there is none, the functions behind it, invoked with the events that
 //! the API would make.
 
+use std::time::Duration;
+
 use anyhow::{Context, bail};
+use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use aws_sdk_lambda::primitives::Blob;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -23,7 +26,18 @@ struct Answered {
     body: String,
 }
 
+/// The longest that the HTTP API waits for a function, in seconds.
+const ANSWER_SECONDS_MAX: u64 = 30;
+
 impl Front {
+    /// The functions of a stack, waited for as the HTTP API waits for them.
+    pub fn of_functions(session: Session) -> Self {
+        let longest = Duration::from_secs(ANSWER_SECONDS_MAX);
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(longest).operation_timeout(longest);
+        let settings = aws_sdk_lambda::config::Builder::from(&session.config).timeout_config(timeouts.build());
+        Self::Lambda(aws_sdk_lambda::Client::from_conf(settings.build()), Box::new(session))
+    }
+
     pub async fn send(&self, request: Request) -> anyhow::Result<Answer> {
         match self {
             Self::Http(api) => api.send(request).await,

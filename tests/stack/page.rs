@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail, ensure};
 use sampan::deploy::FUNCTIONS;
 
-use crate::stage::Stage;
+use crate::stage::{Stage, now};
 
 /// What a browser may be called. `SAMPAN_BROWSER` names another of this family.
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -60,6 +60,9 @@ fn pixels(file: &Path) -> anyhow::Result<Vec<[u8; 3]>> {
 
 pub async fn is_drawn(stage: Arc<Stage>) -> anyhow::Result<()> {
     let browser = browser().context("this machine has no browser")?;
+    let order = format!("page-{}", stage.run);
+    stage.warehouse(&format!("msg_{order}"), &order, "arrived", now()).await?;
+    stage.order_when(&order, |order| order["status"] == "ARRIVED").await?;
     let (page, picture) = (stage.directory.join("status.html"), stage.directory.join("status.png"));
     let sampan = std::env::current_exe()?.parent().and_then(Path::parent).context("no directory")?.join("sampan");
     run(Command::new(sampan).args(["status", "--html"]).arg(&page).env("SAMPAN_LOCAL_DIR", &stage.directory))?;

@@ -88,8 +88,7 @@ impl Stage {
             Some(endpoint) => {
                 let stack = localstack::up(&endpoint, &name(&run), &directory, said(&options)).await?;
                 let session = Session::local(stack.clone())?;
-                let client = aws_sdk_lambda::Client::new(&session.config);
-                (session, Front::Lambda(client, Box::new(Session::local(stack)?)), None)
+                (session, Front::of_functions(Session::local(stack)?), None)
             }
         };
         let secrets = session.secrets().await?;

@@ -14,7 +14,7 @@ use crate::table::{spinner, table};
 #[command(after_help = "\
 Looks at every order that money was captured for within the last 60 days. It ends with an error when it finds one that is
 paid and nobody bought, or that nobody created, for longer than 4 hours.")]
-pub struct Arguments {}
+pub(crate) struct Arguments {}
 
 /// An order that asks for a person.
 #[derive(Debug, Deserialize)]
@@ -42,7 +42,7 @@ const ADVICE: [(&str, &str); 2] = [
 ];
 
 /// Checks, and tells.
-pub async fn run(session: &Session, _: Arguments) -> anyhow::Result<()> {
+pub(crate) async fn run(session: &Session, _: Arguments) -> anyhow::Result<()> {
     let function = Function::new(session, "order-check")?;
     let (mut checked, mut count, mut found, mut after) = (0, 0, Vec::new(), None);
     let bar = spinner("Check");

@@ -12,7 +12,7 @@ use domain::{
     Currency, Gateway, Money, MovementKind, OrderFacts, OrderId, OrderKnowledge, PaymentEvent, PaymentFacts, ShopId,
     TradeKey, TradeStatuses, TransactionId, UnixMillis, view,
 };
-use protocols::gateway::Unverified;
+use protocols::gateway::Callback;
 use protocols::{Channel, Delivery, ali1688, cloudevents};
 use simulators::gateway::{self, Keys};
 
@@ -46,7 +46,7 @@ fn signatures(criterion: &mut Criterion) {
     for gateway in [Gateway::Stripe, Gateway::Paypal, Gateway::Alipay] {
         let sent = gateway::callback(&keys, &captured(gateway), None, now()).unwrap();
         let headers = sent.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
-        let callback = Unverified::new(gateway, headers, sent.body);
+        let callback = Callback::new(gateway, headers, sent.body);
         let credentials = keys.credentials(gateway);
         criterion.bench_function(&format!("signature of a callback of {}", gateway.as_str()), |bencher| {
             bencher.iter(|| black_box(&callback).verify(&credentials, None, now()).unwrap());

@@ -118,6 +118,7 @@ fn environment(aws: &str) -> Vec<(&'static str, String)> {
     ];
     let fixed = [
         ("AWS_REGION", "us-east-1"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
         ("AWS_ACCESS_KEY_ID", "bench"),
         ("AWS_SECRET_ACCESS_KEY", "bench"),
         ("SECRET_ID", "secrets"),

@@ -21,7 +21,7 @@ use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
 
 use super::calls::{CallObserver, Called, MarketplaceUrl};
-use super::connect_within;
+use super::{NoClient, connect_within};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Cause, Certainty, PortError};
 use crate::ports::{Catalogue, DetailOf, MarketError, Marketplace, NoDetail, ProductOf};
@@ -104,7 +104,7 @@ impl From<Failed> for MarketError {
 
 impl<O: CallObserver + Sync + Send> WebMarketplaces<O> {
     /// The gateways at these URLs. Every try is told to `observer`.
-    pub fn new(ali1688: MarketplaceUrl, taobao: MarketplaceUrl, observer: O) -> reqwest::Result<Self> {
+    pub fn new(ali1688: MarketplaceUrl, taobao: MarketplaceUrl, observer: O) -> Result<Self, NoClient> {
         let client = connect_within(Duration::from_millis(TRY_MS_MAX))?;
         Ok(Self { client, ali1688: Gateway::new(ali1688), taobao: Gateway::new(taobao), observer })
     }

@@ -9,10 +9,11 @@ pub mod images;
 mod marketplaces;
 mod rates;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reqwest::{Certificate, Client, StatusCode, redirect};
+use reqwest::{Client, StatusCode, redirect};
+use rustls::{ClientConfig, RootCertStore};
 
 pub use calls::{CallObserver, Called, InvalidMarketplaceUrl, MarketplaceUrl};
 pub use certificates::PaypalCertificates;
@@ -26,12 +27,23 @@ const DOWNLOAD_MS_MAX: u64 = 4_000;
 /// Opening a connection, TLS included, in milliseconds.
 const CONNECT_MS_MAX: u64 = 2_000;
 
+/// Why there is no client of the web: what it is made of is compiled in, so this does not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum NoClient {
+    /// TLS is not to be had.
+    #[error("TLS for the web cannot be set up")]
+    Tls(#[from] rustls::Error),
+    /// Nor is HTTP.
+    #[error("HTTP for the web cannot be set up")]
+    Http(#[from] reqwest::Error),
+}
+
 /// The client, once it was needed.
 #[derive(Debug, Default)]
 struct Web(OnceLock<Client>);
 
 impl Web {
-    fn client(&self) -> Result<&Client, reqwest::Error> {
+    fn client(&self) -> Result<&Client, NoClient> {
         match self.0.get() {
             Some(client) => Ok(client),
             None => {
@@ -48,13 +60,15 @@ impl Web {
         url: &str,
         bytes_max: usize,
     ) -> Result<Option<Vec<u8>>, PortError> {
-        let away = |error: reqwest::Error| PortError {
+        let because = |source: Box<dyn std::error::Error + Send + Sync>| PortError {
             operation,
             cause: Cause::Away,
             certainty: Certainty::Determinate,
-            source: Some(Box::new(error.without_url())),
+            source: Some(source),
         };
-        let mut answer = self.client().map_err(away)?.get(url).send().await.map_err(away)?;
+        let away = |error: reqwest::Error| because(Box::new(error.without_url()));
+        let client = self.client().map_err(|error| because(Box::new(error)))?;
+        let mut answer = client.get(url).send().await.map_err(away)?;
         match answer.status() {
             StatusCode::OK => {}
             StatusCode::TOO_MANY_REQUESTS => {
@@ -75,7 +89,7 @@ impl Web {
 }
 
 /// A client for downloads.
-fn connect() -> reqwest::Result<Client> {
+fn connect() -> Result<Client, NoClient> {
     connect_within(Duration::from_millis(DOWNLOAD_MS_MAX))
 }
 
@@ -90,17 +104,22 @@ fn is_https_or_loopback(url: &str) -> bool {
     }
 }
 
-/// A client that trusts the web's roots, which are compiled in, follows nobody elsewhere, and waits so long for a whole
-/// answer.
-fn connect_within(answer: Duration) -> reqwest::Result<Client> {
-    let roots: reqwest::Result<Vec<Certificate>> =
-        webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(|root| Certificate::from_der(root)).collect();
-    Client::builder()
-        .tls_certs_only(roots?)
+/// TLS that trusts the web's roots, which are compiled in.
+fn tls() -> Result<ClientConfig, rustls::Error> {
+    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// A client that trusts the web's roots, follows nobody elsewhere, and waits so long for a whole answer.
+fn connect_within(answer: Duration) -> Result<Client, NoClient> {
+    let client = Client::builder()
+        .tls_backend_preconfigured(tls()?)
         .redirect(redirect::Policy::none())
         .connect_timeout(Duration::from_millis(CONNECT_MS_MAX))
         .timeout(answer)
         .no_proxy()
-        .user_agent(concat!("sampan/", env!("CARGO_PKG_VERSION")))
-        .build()
+        .user_agent(concat!("sampan/", env!("CARGO_PKG_VERSION")));
+    Ok(client.build()?)
 }

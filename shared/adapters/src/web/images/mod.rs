@@ -24,7 +24,7 @@ use hyper::header::{
     IF_NONE_MATCH, LAST_MODIFIED, LOCATION, RETRY_AFTER, USER_AGENT,
 };
 use hyper::{Method, Request, Response, StatusCode};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
@@ -153,7 +153,7 @@ impl<N> WebImages<N> {
         Ok(Self {
             network,
             hosts,
-            tls: Arc::new(tls()?),
+            tls: Arc::new(super::tls()?),
             throttle: Arc::new(Throttle::new(cap)),
             buffer_bytes: cap.buffer_bytes(),
             connections: cap.connections(),
@@ -195,16 +195,6 @@ impl<N> WebImages<N> {
         line.drained();
         lock(&self.idle).push_back(line);
     }
-}
-
-fn tls() -> Result<ClientConfig, rustls::Error> {
-    let mut roots = RootCertStore::empty();
-    for root in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
-        roots.add(root.clone())?;
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// What a host answered, and the connection that it came by.
