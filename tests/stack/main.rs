@@ -13,6 +13,7 @@
 )]
 
 mod burst;
+mod checks;
 mod costs;
 mod deploys;
 mod front;
@@ -148,6 +149,7 @@ fn trials(context: Context) -> Vec<Trial> {
         trial(context, "ports::the_bucket_of_pictures_keeps_the_promises_of_its_port", ports::image_bucket),
         trial(context, "ports::the_image_queue_keeps_the_promises_of_its_port", ports::image_queue),
         trial(context, "ports::records_of_a_picture_from_many_writers_at_once_join", ports::image_race),
+        trial(context, "checks::money_for_an_order_that_nobody_created_is_found_after_four_hours", checks::nobody_s),
         trial(context, "money::ten_thousand_callbacks_come_to_the_gateways_truth", money::ten_thousand_callbacks),
         trial(context, "costs::every_status_item_of_the_run_is_at_most_one_write_unit", costs::item_sizes),
         trial(context, "deploys::a_stack_is_made_updated_with_its_data_kept_and_taken_away", deploys::updates),
