@@ -1,8 +1,13 @@
 //! The nightly check: what it finds among all orders, what it leaves alone, and that nothing it reads is changed.
 
-use adapters::testing::{Fault, FaultPlan, Faulty};
-use domain::order::{Link, Origin};
-use domain::{Currency, Money, MovementKind, OrderId, PaymentEvent, TransactionId, UnixMillis};
+use adapters::PortError;
+use adapters::ports::OrderStore;
+use adapters::testing::{Fault, FaultPlan, Faulty, MemoryOrders};
+use domain::order::{KnownOrder, Link, Origin};
+use domain::{
+    Currency, Money, MovementKind, OrderFacts, OrderId, OrderReport, Outcome, PaymentEvent, TradeKey, TransactionId,
+    UnixMillis,
+};
 use lambda::deadline::Deadline;
 use lambda::log::{MemoryLog, WideEvent, metric};
 use order_check::handler::{Answer, Request, SINCE_MS, handle};
@@ -79,7 +84,7 @@ async fn shop_of_all_kinds() -> Shop {
     let by =
         Origin { source: "shopfront".to_owned().try_into().unwrap(), event_id: "link".to_owned().try_into().unwrap() };
     let link = Link { trade: format!("1688#demo#{TRADE}").parse().unwrap(), at: UnixMillis::new(NOW).unwrap(), by };
-    adapters::ports::OrderStore::link(&shop.orders, &order, &link).await.unwrap();
+    shop.orders.link(&order, &link).await.unwrap();
     let read = protocols::cloudevents::write(&reading(TRADE, "waitsellersend", NOW - HOUR_MS, NOW)).unwrap();
     assert_eq!(shop.write(batch([read])).await.unwrap(), Vec::<String>::new());
     shop.deliver(warehouse("msg_1", NOW, &status_event("arrived", "arrived", NOW - HOUR_MS))).await.unwrap();
@@ -110,7 +115,7 @@ async fn what_is_paid_and_not_bought_or_not_created_for_four_hours_is_found_and_
     let (answer, lines) = checked(&shop).await;
     assert_eq!(found(&answer), [("nobody-s", "paid_not_created"), ("paid", "paid_too_long")]);
     let since = UnixMillis::from_seconds((NOW - LONG_AGO_MS) / 1_000).unwrap().to_rfc3339();
-    assert!(answer.found.iter().all(|found| found.since == since), "{answer:?}");
+    assert!(answer.found.iter().all(|found| found.since.as_ref() == Some(&since)), "{answer:?}");
     // Those of the last 60 days.
     assert_eq!((answer.checked, answer.count, answer.next), (9, 2, None));
     let [nobodys, paid, all] = &lines[..] else { panic!("{lines:?}") };
@@ -180,6 +185,45 @@ async fn whatever_call_fails_the_check_says_so_and_finds_everything_the_next_tim
         assert_eq!(count(&line, metric::CHECK_UNFINISHED), json!(1), "call {nth}");
         assert_eq!(found(&checked(&shop).await.0).len(), 2, "call {nth}");
     }
+}
+
+/// A table of orders of which one cannot be read.
+struct Damaged(MemoryOrders, OrderId);
+
+impl OrderStore for Damaged {
+    async fn report(&self, order: &OrderId, reports: &[OrderReport]) -> Result<Vec<Outcome>, PortError> {
+        self.0.report(order, reports).await
+    }
+
+    async fn link(&self, order: &OrderId, link: &Link) -> Result<Outcome, PortError> {
+        self.0.link(order, link).await
+    }
+
+    async fn read(&self, order: &OrderId) -> Result<OrderFacts, PortError> {
+        if *order == self.1 { Err(PortError::unreadable("orders.read")) } else { self.0.read(order).await }
+    }
+
+    async fn orders_of(&self, trade: &TradeKey) -> Result<Vec<OrderId>, PortError> {
+        self.0.orders_of(trade).await
+    }
+
+    async fn list(&self, items_max: usize) -> Result<Vec<KnownOrder>, PortError> {
+        self.0.list(items_max).await
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_cannot_be_read_is_named_and_hides_no_other() {
+    let shop = shop_of_all_kinds().await;
+    let orders = Damaged(shop.orders.clone(), OrderId::new("arrived").unwrap());
+    let log = MemoryLog::default();
+    let facts = (&orders, &shop.trades, &shop.ledger);
+    let deadline = Deadline::from_lambda(u64::MAX);
+    let answer = handle(Request::default(), deadline, facts, (&shop.clock, &log)).await.unwrap();
+    let expected = [("nobody-s", "paid_not_created"), ("paid", "paid_too_long"), ("arrived", "unreadable")];
+    assert_eq!((found(&answer), answer.count), (expected.to_vec(), 3));
+    let line = log.all().pop().unwrap();
+    assert_eq!((line.get("outcome"), count(&line, metric::CHECK_UNFINISHED)), (Some(&json!("unreadable")), json!(1)));
 }
 
 /// A check whose calls fail by a plan; its last line when it does.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use adapters::PortError;
 use adapters::clock::Clock;
+use adapters::error::Cause;
 use adapters::ports::{Ledger, LedgerPlace, OrderStore, TradeStore, read_order};
 use domain::{Concern, Finding, OrderId, UnixMillis, check};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -18,6 +19,9 @@ pub const SINCE_MS: i64 = 60 * 86_400_000;
 const AT_ONCE_MAX: usize = 16;
 /// Orders that an answer names, at most. All are in the log, and counted.
 const ANSWERED_MAX: usize = 1_000;
+
+/// The word for an order whose facts cannot be read.
+const UNREADABLE: &str = "unreadable";
 
 /// What is asked for.
 #[derive(Debug, Default, Deserialize)]
@@ -34,8 +38,9 @@ pub struct Found {
     pub order_id: OrderId,
     /// What is wrong.
     pub concern: &'static str,
-    /// Since when (RFC 3339).
-    pub since: String,
+    /// Since when (RFC 3339), where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
 }
 
 /// What was found.
@@ -60,7 +65,16 @@ type Facts<'a, O, T, L> = (&'a O, &'a T, &'a L);
 struct Tally {
     checked: u64,
     found: BTreeMap<OrderId, Finding>,
+    unreadable: BTreeMap<OrderId, PortError>,
     next: Option<LedgerPlace>,
+}
+
+/// What a look at one order brought.
+enum Looked {
+    Well,
+    Found(OrderId, Finding),
+    /// Only a person can mend it; the others are looked at all the same.
+    Unreadable(OrderId, PortError),
 }
 
 /// Checks all orders that money was captured for of late. An error when something was away: then it is to be done again.
@@ -80,6 +94,9 @@ pub async fn handle(
                 .with(field::SINCE, finding.since.to_rfc3339()),
         );
     }
+    for (order, error) in &tally.unreadable {
+        log.write(WideEvent::new("order.found", UNREADABLE).with(field::ORDER_ID, order.as_str()).with_failure(error));
+    }
     let event = conclude(&tally, &ended);
     log.write(event.with(field::DURATION_MS, clock.now().ms_since(began)));
     ended.map(|()| answer(tally))
@@ -96,16 +113,34 @@ async fn go_through(
     loop {
         let page = ledger.captured(since, tally.next.as_ref()).await?;
         tally.checked += u64::try_from(page.orders.len()).unwrap_or(u64::MAX);
-        let read = stream::iter(page.orders).map(|order| async move {
-            let known = read_order(orders, trades, ledger, &order).await?;
-            Ok::<_, PortError>(known.and_then(|known| check(&order, &known, now)).map(|finding| (order, finding)))
-        });
-        let found: Vec<Option<(OrderId, Finding)>> = read.buffer_unordered(AT_ONCE_MAX).try_collect().await?;
-        tally.found.extend(found.into_iter().flatten());
+        let looks = stream::iter(page.orders).map(|order| look(order, (orders, trades, ledger), now));
+        for looked in looks.buffer_unordered(AT_ONCE_MAX).try_collect::<Vec<Looked>>().await? {
+            match looked {
+                Looked::Well => {}
+                Looked::Found(order, finding) => drop(tally.found.insert(order, finding)),
+                Looked::Unreadable(order, error) => drop(tally.unreadable.insert(order, error)),
+            }
+        }
         tally.next = page.next;
         if tally.next.is_none() || deadline.has_passed(clock.now()) {
             return Ok(());
         }
+    }
+}
+
+/// Looks at one order.
+async fn look(
+    order: OrderId,
+    (orders, trades, ledger): Facts<'_, impl OrderStore, impl TradeStore, impl Ledger>,
+    now: UnixMillis,
+) -> Result<Looked, PortError> {
+    match read_order(orders, trades, ledger, &order).await {
+        Ok(known) => Ok(match known.and_then(|known| check(&order, &known, now)) {
+            Some(finding) => Looked::Found(order, finding),
+            None => Looked::Well,
+        }),
+        Err(error) if error.cause == Cause::Unreadable => Ok(Looked::Unreadable(order, error)),
+        Err(error) => Err(error),
     }
 }
 
@@ -118,6 +153,7 @@ fn conclude(tally: &Tally, ended: &Result<(), PortError>) -> WideEvent {
     let outcome = match (ended, &tally.next) {
         (Err(_), _) => "failed",
         (Ok(()), Some(_)) => "unfinished",
+        (Ok(()), None) if !tally.unreadable.is_empty() => UNREADABLE,
         (Ok(()), None) => "finished",
     };
     let event = WideEvent::new("orders.checked", outcome)
@@ -132,11 +168,14 @@ fn conclude(tally: &Tally, ended: &Result<(), PortError>) -> WideEvent {
 }
 
 fn answer(tally: Tally) -> Answer {
-    let count = tally.found.len();
-    let found = tally.found.into_iter().take(ANSWERED_MAX).map(|(order_id, finding)| Found {
+    let count = tally.found.len() + tally.unreadable.len();
+    let found = tally.found.into_iter().map(|(order_id, finding)| Found {
         order_id,
         concern: finding.concern.as_str(),
-        since: finding.since.to_rfc3339(),
+        since: Some(finding.since.to_rfc3339()),
     });
-    Answer { checked: tally.checked, count, found: found.collect(), next: tally.next }
+    let unreadable = tally.unreadable.into_keys();
+    let unreadable = unreadable.map(|order_id| Found { order_id, concern: UNREADABLE, since: None });
+    let found = found.chain(unreadable).take(ANSWERED_MAX).collect();
+    Answer { checked: tally.checked, count, found, next: tally.next }
 }

@@ -21,6 +21,7 @@ pub(crate) struct Arguments {}
 struct Found {
     order_id: String,
     concern: String,
+    #[serde(default)]
     since: String,
 }
 
@@ -33,11 +34,12 @@ struct Answer {
 }
 
 /// What to do about a concern, by its name.
-const ADVICE: [(&str, &str); 2] = [
+const ADVICE: [(&str, &str); 3] = [
     (
         "paid_too_long",
         "paid, and nothing was bought: buy it and link the trade, or see why the purchase was not reported",
     ),
+    ("unreadable", "what is kept of it cannot be read: the runbook, under `…-order-damaged`"),
     ("paid_not_created", "paid, and nobody created it: create it as the shop front would have, or send the money back"),
 ];
 
