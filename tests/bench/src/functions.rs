@@ -4,7 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use adapters::clock::{Clock, SystemClock};
 use anyhow::{Context, ensure};
+use domain::Marketplace;
+use serde_json::{Value, json};
+use simulators::marketplace::server::{Options, Server, ShopOptions};
 use tokio::runtime::Runtime;
 
 use crate::aws::{Asked, Aws, Calls};
@@ -37,6 +41,12 @@ const MESSAGES_PER_CALL: u64 = 10;
 /// Calls that an order with its trades and one payment is read by, and the one that claims a client's nonce.
 const READ_CALLS: u64 = 4;
 const NONCE_CALLS: u64 = 1;
+/// Orders of a shop that is swept, all of the day that the sweep reads; and rows of a page.
+const ORDERS_OF_SHOP: usize = 500;
+const PAGE_ROWS: u64 = 50;
+const HOUR_MS: i64 = 3_600_000;
+/// What a marketplace's calls for lists are called.
+const LIST_CALL: &str = "trades.sold";
 /// Items that a batch touches, as `events::batch` makes it.
 const ITEMS_OF_BATCH: u64 = 4;
 
@@ -86,6 +96,7 @@ pub struct Works {
 struct Bench {
     scale: Scale,
     aws: Aws,
+    market: Server,
     sender: Sender,
     programs: PathBuf,
 }
@@ -95,7 +106,8 @@ pub fn run(scale: Scale, rivals: &Rivals) -> anyhow::Result<(Figures, Works)> {
     let programs = std::env::current_exe()?.parent().context("which program is this?")?.to_owned();
     Runtime::new()?.block_on(async {
         let aws = Aws::start(SECRETS.to_owned()).await?;
-        let bench = Bench { scale, aws, sender: Sender::new()?, programs };
+        let market = Server::start(marketplace()).await?;
+        let bench = Bench { scale, aws, market, sender: Sender::new()?, programs };
         let mut figures = Figures::default();
         bench.starts(&mut figures).await?;
         let works = bench.works(rivals, &mut figures).await?;
@@ -104,16 +116,22 @@ pub fn run(scale: Scale, rivals: &Rivals) -> anyhow::Result<(Figures, Works)> {
     })
 }
 
+/// A shop at Taobao whose orders are all of the last day.
+fn marketplace() -> Options {
+    let shop = ShopOptions { days_back: 1, ..ShopOptions::demo(Marketplace::Taobao, ORDERS_OF_SHOP) };
+    Options { shops: vec![shop], ..Options::demo(0) }
+}
+
 /// Everything that a function of the stack is told. What it does not need it does not read.
-fn environment(aws: &str) -> Vec<(&'static str, String)> {
+fn environment(aws: &str, market: &str) -> Vec<(&'static str, String)> {
     let queue = |name: &str| format!("{aws}/000000000000/{name}");
     let mut environment = vec![
         ("EVENTS_QUEUE_URL", queue("events")),
         ("QUARANTINE_QUEUE_URL", queue("quarantine")),
         ("IMAGES_QUEUE_URL", queue("images")),
         ("RATES_URL", format!("{aws}/rates")),
-        ("ALI1688_URL", aws.to_owned()),
-        ("TAOBAO_URL", aws.to_owned()),
+        ("ALI1688_URL", market.to_owned()),
+        ("TAOBAO_URL", market.to_owned()),
         ("AWS_ENDPOINT_URL", aws.to_owned()),
     ];
     let fixed = [
@@ -148,7 +166,7 @@ impl Bench {
     }
 
     fn program_of(&self, name: &'static str, command: Vec<PathBuf>) -> Program {
-        Program { name, command, environment: environment(&self.aws.url) }
+        Program { name, command, environment: environment(&self.aws.url, &self.market.url) }
     }
 
     /// How long each takes from its start to its first poll, in turns; and how large each is.
@@ -265,7 +283,24 @@ impl Bench {
         let reads = ["Query", "BatchGetItem", "GetItem"];
         figures.add(counted("calls, an order of three trades and a payment", "orders-api", &calls, &reads, READ_CALLS));
         figures.add(counted("calls, its client's nonce", "orders-api", &calls, &["PutItem"], NONCE_CALLS));
+        figures.add(self.sweep().await?);
         Ok(())
+    }
+
+    /// Calls for lists of a sweep of one window.
+    async fn sweep(&self) -> anyhow::Result<Row> {
+        let at = |hours: i64| SystemClock.now().saturating_add_ms(-hours * HOUR_MS).to_rfc3339();
+        let request = json!({"kind": "backfill", "marketplace": "taobao", "shop": "demo", "from": at(25), "to": at(1)});
+        let mut instance = Instance::start(&self.program("order-sweep")).await?;
+        self.market.take_calls();
+        let answer: Value = serde_json::from_str(&instance.invoke(request.to_string()).await?)?;
+        let is_finished = answer.pointer("/sweeps/0/outcome").is_some_and(|outcome| outcome == "finished");
+        let listed = answer.pointer("/sweeps/0/listed").and_then(Value::as_u64).filter(|_| is_finished);
+        let listed = listed.with_context(|| format!("order-sweep answered {answer}"))?;
+        let calls = self.market.take_calls();
+        let lists = calls.iter().filter(|(name, _)| name.contains(LIST_CALL)).map(|(_, count)| count).sum();
+        let budget = Budget::AtMost(listed.div_ceil(PAGE_ROWS) + 1);
+        Ok(row(format!("calls for pages, a window of {listed} orders"), "order-sweep", lists, Unit::Count, budget))
     }
 
     /// What a fresh instance asks for these events.
