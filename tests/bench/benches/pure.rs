@@ -55,12 +55,14 @@ fn signatures(criterion: &mut Criterion) {
 }
 
 fn captured(gateway: Gateway) -> PaymentEvent {
+    let currency = if gateway == Gateway::Alipay { Currency::CNY } else { Currency::EUR };
     PaymentEvent {
-        payment: format!("{}#pi_1", gateway.as_str()).parse().unwrap(),
-        transaction_id: TransactionId::new("ch_1").unwrap(),
+        payment: format!("{}#P1", gateway.as_str()).parse().unwrap(),
+        // But for Stripe, a capture is named by its payment.
+        transaction_id: TransactionId::new(if gateway == Gateway::Stripe { "ch_1" } else { "P1" }).unwrap(),
         kind: MovementKind::Captured,
         order: Some(OrderId::new("order-1").unwrap()),
-        money: Money::new(10_230, Currency::EUR).unwrap(),
+        money: Money::new(10_230, currency).unwrap(),
         occurred_at: UnixMillis::from_seconds(now().seconds()).unwrap(),
     }
 }
