@@ -104,6 +104,11 @@ pub async fn counted() -> Vec<WideEvent> {
     lines
 }
 
+/// Whether no count is nought, which would end an alarm although not all was looked at.
+fn is_no_all_clear(line: &WideEvent) -> bool {
+    [metric::PAID_TOO_LONG, metric::PAID_NOT_CREATED].iter().all(|name| count(line, name) != json!(0))
+}
+
 fn count(line: &WideEvent, name: &str) -> Value {
     line.get(name).cloned().unwrap_or_default()
 }
@@ -158,6 +163,7 @@ async fn a_check_without_time_stops_after_a_page_and_goes_on_where_it_was_until_
         let line = log.all().pop().unwrap();
         let is_over = answer.next.is_none();
         assert_eq!(count(&line, metric::CHECK_UNFINISHED), json!(u64::from(!is_over)));
+        assert!(is_no_all_clear(&line), "{line}");
         assert_eq!(line.get("outcome"), Some(&json!(if is_over { "finished" } else { "unfinished" })));
         after = serde_json::to_value(answer.next).unwrap();
         if is_over {
@@ -183,6 +189,7 @@ async fn whatever_call_fails_the_check_says_so_and_finds_everything_the_next_tim
         let (_, line) = check_under(&shop, &FaultPlan::at([(nth, Fault::TimedOut)])).await.unwrap_err();
         assert_eq!(line.get("outcome"), Some(&json!("failed")), "call {nth}");
         assert_eq!(count(&line, metric::CHECK_UNFINISHED), json!(1), "call {nth}");
+        assert!(is_no_all_clear(&line), "call {nth}: {line}");
         assert_eq!(found(&checked(&shop).await.0).len(), 2, "call {nth}");
     }
 }

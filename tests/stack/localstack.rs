@@ -9,8 +9,6 @@ use sampan::stack::{Stack, local_settings};
 
 use crate::stage::root;
 
-/// The last image of the free edition. `localstack.sh` starts it.
-pub const VERSION: &str = "4.14.0";
 /// What it has no provider for: types of resources, by their beginning.
 const LACKING: [&str; 2] = ["AWS::ApiGatewayV2::", "AWS::CloudWatch::Dashboard"];
 /// How the template names the HTTP API elsewhere: in permissions to call functions.

@@ -84,7 +84,7 @@ pub async fn handle(
     facts: Facts<'_, impl OrderStore, impl TradeStore, impl Ledger>,
     (clock, log): (&impl Clock, &impl Log),
 ) -> Result<Answer, PortError> {
-    let began = clock.now();
+    let (began, is_from_the_start) = (clock.now(), request.after.is_none());
     let mut tally = Tally { next: request.after, ..Tally::default() };
     let ended = go_through(&mut tally, deadline, facts, (clock, began)).await;
     for (order, finding) in &tally.found {
@@ -97,7 +97,7 @@ pub async fn handle(
     for (order, error) in &tally.unreadable {
         log.write(WideEvent::new("order.found", UNREADABLE).with(field::ORDER_ID, order.as_str()).with_failure(error));
     }
-    let event = conclude(&tally, &ended);
+    let event = conclude(&tally, &ended, is_from_the_start);
     log.write(event.with(field::DURATION_MS, clock.now().ms_since(began)));
     ended.map(|()| answer(tally))
 }
@@ -144,8 +144,9 @@ async fn look(
     }
 }
 
-/// The event of the check, which counts what it found, also when that is nothing.
-fn conclude(tally: &Tally, ended: &Result<(), PortError>) -> WideEvent {
+/// The event of the check, which counts what it found. That there is nothing, which ends an alarm, is said only by a check
+/// that looked at all.
+fn conclude(tally: &Tally, ended: &Result<(), PortError>, is_from_the_start: bool) -> WideEvent {
     let count = |concern: Concern| {
         let found = tally.found.values().filter(|finding| finding.concern == concern);
         u64::try_from(found.count()).unwrap_or(u64::MAX)
@@ -156,11 +157,16 @@ fn conclude(tally: &Tally, ended: &Result<(), PortError>) -> WideEvent {
         (Ok(()), None) if !tally.unreadable.is_empty() => UNREADABLE,
         (Ok(()), None) => "finished",
     };
+    let is_whole = is_from_the_start && outcome == "finished";
+    let counts = [
+        (metric::PAID_TOO_LONG, count(Concern::PaidTooLong)),
+        (metric::PAID_NOT_CREATED, count(Concern::PaidNotCreated)),
+    ];
     let event = WideEvent::new("orders.checked", outcome)
         .with(field::ORDERS_CHECKED, tally.checked)
-        .with_count(metric::PAID_TOO_LONG, count(Concern::PaidTooLong))
-        .with_count(metric::PAID_NOT_CREATED, count(Concern::PaidNotCreated))
         .with_count(metric::CHECK_UNFINISHED, u64::from(outcome != "finished"));
+    let told = counts.into_iter().filter(|(_, count)| is_whole || *count > 0);
+    let event = told.fold(event, |event, (name, count)| event.with_count(name, count));
     match ended {
         Err(error) => event.with_failure(error),
         Ok(()) => event,

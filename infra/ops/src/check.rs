@@ -1,20 +1,13 @@
 //! `sampan check`: order-check, invoked now and not by its schedule, until it went through all.
 
 use anyhow::ensure;
-use clap::Args;
+use domain::Concern;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::invoke::Function;
 use crate::stack::Session;
 use crate::table::{spinner, table};
-
-/// What to check.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Looks at every order that money was captured for within the last 60 days. It ends with an error when it finds one that is
-paid and nobody bought, or that nobody created, for longer than 4 hours.")]
-pub(crate) struct Arguments {}
 
 /// An order that asks for a person.
 #[derive(Debug, Deserialize)]
@@ -36,15 +29,18 @@ struct Answer {
 /// What to do about a concern, by its name.
 const ADVICE: [(&str, &str); 3] = [
     (
-        "paid_too_long",
+        Concern::PaidTooLong.as_str(),
         "paid, and nothing was bought: buy it and link the trade, or see why the purchase was not reported",
     ),
     ("unreadable", "what is kept of it cannot be read: the runbook, under `…-order-damaged`"),
-    ("paid_not_created", "paid, and nobody created it: create it as the shop front would have, or send the money back"),
+    (
+        Concern::PaidNotCreated.as_str(),
+        "paid, and nobody created it: create it as the shop front would have, or send the money back",
+    ),
 ];
 
 /// Checks, and tells.
-pub(crate) async fn run(session: &Session, _: Arguments) -> anyhow::Result<()> {
+pub(crate) async fn run(session: &Session) -> anyhow::Result<()> {
     let function = Function::new(session, "order-check")?;
     let (mut checked, mut count, mut found, mut after) = (0, 0, Vec::new(), None);
     let bar = spinner("Check");

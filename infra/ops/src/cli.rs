@@ -55,7 +55,10 @@ enum Command {
     /// Compare a day's orders at a marketplace with ours, and queue what differs
     Audit(sweep::AuditArguments),
     /// Find orders that are paid and that nobody bought or created
-    Check(check::Arguments),
+    #[command(after_help = "\
+Looks at every order that money was captured for within the last 60 days. It ends with an error when it finds one that is
+paid and nobody bought, or that nobody created, for longer than 4 hours.")]
+    Check,
     /// Pictures of products
     #[command(subcommand)]
     Images(images::ImagesCommand),
@@ -129,7 +132,7 @@ impl Cli {
             Command::Sweep(arguments) => sweep::run(&Session::open(&choice).await?, arguments).await,
             Command::Backfill(arguments) => backfill::run(&Session::open(&choice).await?, arguments).await,
             Command::Audit(arguments) => sweep::audit(&Session::open(&choice).await?, arguments).await,
-            Command::Check(arguments) => check::run(&Session::open(&choice).await?, arguments).await,
+            Command::Check => check::run(&Session::open(&choice).await?).await,
             Command::Images(command) => images::run(&Session::open(&choice).await?, command).await,
             Command::Watermark(command) => watermark::run(&Session::open(&choice).await?, command).await,
             Command::Simulate(command) => simulate::run(command).await,

@@ -22,9 +22,6 @@ pub enum Concern {
 }
 
 impl Concern {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::PaidTooLong, Self::PaidNotCreated];
-
     /// The name in logs and answers.
     pub const fn as_str(self) -> &'static str {
         match self {

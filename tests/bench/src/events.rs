@@ -2,12 +2,15 @@
 //! events queue. No two are the same, unless that is asked for.
 
 use adapters::clock::{Clock, SystemClock};
+use adapters::secrets::Secrets;
 use anyhow::Context;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use domain::{Currency, Gateway, Money, MovementKind, OrderId, PaymentEvent, PaymentKey, TransactionId, UnixMillis};
-use protocols::ali1688;
+use domain::{
+    Currency, Gateway, Money, MovementKind, OrderId, PaymentEvent, PaymentKey, ShopId, TransactionId, UnixMillis,
+};
 use protocols::client::Signable;
+use protocols::{Channel, Credentials, ali1688};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use simulators::gateway::{self, Keys};
@@ -30,17 +33,15 @@ pub struct Sender {
 impl Sender {
     /// With the secrets of the local stack.
     pub fn new() -> anyhow::Result<Self> {
-        let document: Value = serde_json::from_str(SECRETS)?;
-        let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).context("not in the secrets");
-        let (key, client) = document
-            .get("clients")
-            .and_then(Value::as_object)
-            .and_then(|all| all.iter().next())
-            .context("no client")?;
-        let secret = client.pointer("/secrets/0").and_then(Value::as_str).context("a client without secret")?;
+        let secrets = Secrets::from_json(SECRETS)?;
+        let push_secret = match secrets.credentials(&Channel::Ali1688(ShopId::new("demo")?))? {
+            Credentials::Ali1688(secrets) => secrets.into_iter().next(),
+            Credentials::StandardWebhooks(_) | Credentials::FlatHmac(_) => None,
+        };
+        let (key, secret) = secrets.first_client().context("no client")?;
         Ok(Self {
-            push_secret: SecretString::from(text("/marketplaces/1688/demo/app_secrets/0")?),
-            client: (key.clone(), SecretString::from(secret)),
+            push_secret: push_secret.context("the shop has no secret")?,
+            client: (key.to_string(), secret.clone()),
             keys: Keys::local(),
         })
     }

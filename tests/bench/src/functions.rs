@@ -365,3 +365,19 @@ fn counted(what: &str, who: &'static str, calls: &Calls, operations: &[&str], ex
     let (requests, bytes) = asked.iter().fold((0, 0), |sum, one| (sum.0 + one.requests, sum.1 + one.bytes));
     row(format!("{what} ({bytes} B)"), who, requests, Unit::Count, Budget::Exactly(expected))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_function_is_measured() {
+        let folders = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions")).unwrap();
+        let mut folders: Vec<String> =
+            folders.map(|folder| folder.unwrap().file_name().into_string().unwrap()).collect();
+        folders.sort();
+        let mut measured = FUNCTIONS;
+        measured.sort_unstable();
+        assert_eq!(folders, measured);
+    }
+}
