@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use adapters::aws::SqsQuarantine;
 use adapters::aws::dynamodb::{DynamoLedger, DynamoOrders, DynamoProducts, DynamoTrades};
+use adapters::aws::{DynamoClient, SqsClient, SqsQuarantine};
 use adapters::certificates::CertificateCache;
 use adapters::clock::SystemClock;
 use adapters::ports::read_order;
 use adapters::secrets::SecretCache;
 use adapters::testing::{MemoryCertificates, MemorySecrets};
 use anyhow::{Context, ensure};
-use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use aws_lambda_events::event::sqs::SqsEvent;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
@@ -22,7 +22,7 @@ use domain::{Currency, Money, MovementKind, OrderId, PaymentEvent, TransactionId
 use lambda::deadline::Deadline;
 use lambda::log::MemoryLog;
 use reqwest::Method;
-use serde_json::{Value, json};
+use simulators::invocations;
 
 use crate::stage::{Stage, fresh_trade, links, now};
 
@@ -61,65 +61,18 @@ impl Counter {
     }
 }
 
-fn message(kind: &str, source: &str, subject: &str, at: UnixMillis, data: &Value) -> SqsMessage {
-    let body = json!({"specversion": "1.0", "id": at.get().to_string(), "source": source, "type": kind,
-                      "subject": subject, "time": at.to_rfc3339(), "data": data});
-    let mut message = SqsMessage::default();
-    message.message_id = Some(nonce_of(at, subject));
-    message.body = Some(body.to_string());
-    message
-}
-
-fn nonce_of(at: UnixMillis, subject: &str) -> String {
-    format!("{subject}-{}", at.get())
-}
-
-/// Ten records that touch four items.
-fn ten_records(order: &str, other: &str, trade: u64) -> SqsEvent {
-    let at = now();
-    let of_order = |order: &str, status: &str, ms: i64| {
-        let data = json!({"order_id": order, "status": status});
-        message("sampan.order.changed.v1", "/sources/warehouse", order, at.saturating_add_ms(ms), &data)
-    };
-    let of_trade = |said: Value, ms: i64| {
-        let mut data = json!({"marketplace": "1688", "shop": "demo", "trade_id": trade.to_string()});
-        data.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
-        message(
-            "sampan.trade.changed.v1",
-            "/marketplaces/1688/demo",
-            &trade.to_string(),
-            at.saturating_add_ms(ms),
-            &data,
-        )
-    };
-    let status = |status: &str, ms| of_trade(json!({"status": status, "raw_status": "raw"}), ms);
-    let trace = |word: &str, ms| of_trade(json!({"shipping": {"logistics_id": "LP1", "trace_status": word}}), ms);
-    let mut event = SqsEvent::default();
-    event.records = vec![
-        of_order(order, "arrived", 0),
-        of_order(order, "packed", 1),
-        of_order(order, "arrived", 2),
-        of_order(other, "arrived", 0),
-        status("awaiting_payment", 10),
-        status("awaiting_shipment", 11),
-        status("shipped", 12),
-        status("shipped", 13),
-        trace("CONSIGN", 20),
-        trace("SIGN", 21),
-    ];
-    event
-}
-
 pub async fn batch(stage: Arc<Stage>) -> anyhow::Result<()> {
     let counter = Counter::default();
     let config = counter.watch(&stage.session.config);
+    let dynamodb = DynamoClient::new(&config);
     let stack = &stage.session.stack;
-    let orders = DynamoOrders::new(&config, stack.table("orders")?.to_owned());
-    let trades = DynamoTrades::new(&config, stack.table("trades")?.to_owned());
-    let products = DynamoProducts::new(&config, stack.table("images")?.to_owned());
-    let quarantine = SqsQuarantine::new(&config, stack.queue("quarantine")?.to_owned());
+    let orders = DynamoOrders::new(&dynamodb, stack.table("orders")?.to_owned());
+    let trades = DynamoTrades::new(&dynamodb, stack.table("trades")?.to_owned());
+    let products = DynamoProducts::new(&dynamodb, stack.table("images")?.to_owned());
+    let quarantine = SqsQuarantine::new(&SqsClient::new(&config), stack.queue("quarantine")?.to_owned());
     let (order, other) = (format!("costs-{}", stage.run), format!("costs-other-{}", stage.run));
-    let event = ten_records(&order, &other, fresh_trade());
+    let event = invocations::batch_of_ten(&order, &other, &fresh_trade().to_string(), now());
+    let event: SqsEvent = serde_json::from_value(event)?;
     let deadline = Deadline::from_lambda(u64::MAX);
     let mut counted = Vec::new();
     for event in [event.clone(), event] {
@@ -151,10 +104,11 @@ pub async fn order(stage: Arc<Stage>) -> anyhow::Result<()> {
     ensure!(stage.pay(&capture).await?.status == 200, "the callback was refused");
     let counter = Counter::default();
     let config = counter.watch(&stage.session.config);
+    let dynamodb = DynamoClient::new(&config);
     let stack = &stage.session.stack;
-    let orders = DynamoOrders::new(&config, stack.table("orders")?.to_owned());
-    let trades = DynamoTrades::new(&config, stack.table("trades")?.to_owned());
-    let ledger = DynamoLedger::new(&config, stack.table("payments")?.to_owned());
+    let orders = DynamoOrders::new(&dynamodb, stack.table("orders")?.to_owned());
+    let trades = DynamoTrades::new(&dynamodb, stack.table("trades")?.to_owned());
+    let ledger = DynamoLedger::new(&dynamodb, stack.table("payments")?.to_owned());
     let known =
         read_order(&orders, &trades, &ledger, &OrderId::new(order)?).await?.context("the order is not there")?;
     ensure!(known.payments.len() == 1 && known.payments[0].entries == [capture], "{known:?}");
@@ -179,7 +133,8 @@ fn captured(order: &str) -> anyhow::Result<PaymentEvent> {
 pub async fn callback(stage: Arc<Stage>) -> anyhow::Result<()> {
     let counter = Counter::default();
     let config = counter.watch(&stage.session.config);
-    let ledger = DynamoLedger::new(&config, stage.session.stack.table("payments")?.to_owned());
+    let dynamodb = DynamoClient::new(&config);
+    let ledger = DynamoLedger::new(&dynamodb, stage.session.stack.table("payments")?.to_owned());
     let secrets = MemorySecrets::new(stage.secrets.clone());
     let (cache, certificates, kept) = <(SecretCache, MemoryCertificates, CertificateCache)>::default();
     let capture = captured(&format!("counted-{}", stage.run))?;

@@ -6,12 +6,10 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use aws_sdk_lambda::primitives::Blob;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use sampan::http::{Answer, Api, Request};
 use sampan::stack::Session;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use simulators::invocations;
 
 pub enum Front {
     Http(Api),
@@ -43,7 +41,9 @@ impl Front {
             Self::Http(api) => api.send(request).await,
             Self::Lambda(client, session) => {
                 let function = session.stack.function(function_of(&request.path)?)?;
-                let payload = Blob::new(event(&request).to_string());
+                let headers = request.headers.iter().map(|(name, value)| (name.as_ref(), value.as_str()));
+                let event = invocations::request(request.method.as_str(), &request.path, headers, &request.body);
+                let payload = Blob::new(event.to_string());
                 let answer = client.invoke().function_name(function).payload(payload).send().await?;
                 let payload = answer.payload().map(Blob::as_ref).unwrap_or_default();
                 let answered: Answered = serde_json::from_slice(payload)
@@ -62,15 +62,4 @@ fn function_of(path: &str) -> anyhow::Result<&'static str> {
         Some("orders" | "trades" | "quotes") => Ok("orders-api"),
         _ => bail!("no function is behind {path}"),
     }
-}
-
-/// The event of a request. Source: API Gateway developer guide, payload format version 2.0.
-fn event(request: &Request) -> Value {
-    let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
-    let headers = request.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), Value::from(value.as_str())));
-    json!({
-        "version": "2.0", "rawPath": path, "rawQueryString": query, "headers": headers.collect::<serde_json::Map<_, _>>(),
-        "body": BASE64_STANDARD.encode(&request.body), "isBase64Encoded": true,
-        "requestContext": {"http": {"method": request.method.as_str(), "path": path}},
-    })
 }

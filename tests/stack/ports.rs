@@ -48,7 +48,7 @@ pub async fn ledger(stage: Arc<Stage>) -> anyhow::Result<()> {
 
 pub async fn nonces(stage: Arc<Stage>) -> anyhow::Result<()> {
     let table = stage.session.stack.table("nonces")?.to_owned();
-    let nonces = DynamoNonces::new(&stage.session.config, table);
+    let nonces = DynamoNonces::new(&stage.session.dynamodb(), table);
     conformance::nonces(&nonces, &stage.run).await.map_err(|breach| anyhow!(breach))
 }
 
@@ -72,7 +72,7 @@ async fn take(stage: &Stage, queue: &str, count: usize) -> conformance::Taken<Me
 
 pub async fn events(stage: Arc<Stage>) -> anyhow::Result<()> {
     let url = scratch_queue(&stage, "events").await?;
-    let queue = SqsEventQueue::new(&stage.session.config, url.clone());
+    let queue = SqsEventQueue::new(&stage.session.sqs(), url.clone());
     let take = async |count| {
         let messages = take(&stage, &url, count).await?;
         Ok(messages.into_iter().filter_map(|message| message.body).collect())
@@ -90,8 +90,8 @@ pub async fn manifest(stage: Arc<Stage>) -> anyhow::Result<()> {
 }
 
 fn images_table(stage: &Stage) -> anyhow::Result<(DynamoProducts, DynamoManifest)> {
-    let (config, table) = (&stage.session.config, stage.session.stack.table("images")?);
-    Ok((DynamoProducts::new(config, table.to_owned()), DynamoManifest::new(config, table.to_owned())))
+    let (client, table) = (stage.session.dynamodb(), stage.session.stack.table("images")?);
+    Ok((DynamoProducts::new(&client, table.to_owned()), DynamoManifest::new(&client, table.to_owned())))
 }
 
 pub async fn image_bucket(stage: Arc<Stage>) -> anyhow::Result<()> {
@@ -109,7 +109,7 @@ pub async fn image_bucket(stage: Arc<Stage>) -> anyhow::Result<()> {
 
 pub async fn image_queue(stage: Arc<Stage>) -> anyhow::Result<()> {
     let url = scratch_queue(&stage, "images").await?;
-    let queue = SqsImageQueue::new(&stage.session.config, url.clone());
+    let queue = SqsImageQueue::new(&stage.session.sqs(), url.clone());
     let take = async |count| {
         let messages = take(&stage, &url, count).await?;
         Ok(messages.into_iter().filter_map(|message| message.body).collect())
@@ -119,7 +119,7 @@ pub async fn image_queue(stage: Arc<Stage>) -> anyhow::Result<()> {
 
 pub async fn quarantine(stage: Arc<Stage>) -> anyhow::Result<()> {
     let url = scratch_queue(&stage, "quarantine").await?;
-    let queue = SqsQuarantine::new(&stage.session.config, url.clone());
+    let queue = SqsQuarantine::new(&stage.session.sqs(), url.clone());
     let take = async |count| {
         let messages = take(&stage, &url, count).await?;
         let attribute = |message: &Message, name: &str| {

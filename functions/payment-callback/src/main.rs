@@ -1,15 +1,12 @@
 //! The payment-callback function: clients, then the loop.
 
 use adapters::aws::dynamodb::DynamoLedger;
-use adapters::aws::{SecretsManager, connect};
+use adapters::aws::{DynamoClient, SecretsManager, connect};
 use adapters::certificates::CertificateCache;
 use adapters::clock::{Clock, SystemClock};
 use adapters::secrets::{KEPT_MS_MAX, SecretCache};
 use adapters::web::PaypalCertificates;
-use lambda::deadline::Deadline;
-use lambda::http::{ApiEvent, Request};
 use lambda::log::Stdout;
-use lambda_runtime::{LambdaEvent, service_fn};
 use payment_callback::config::Config;
 use payment_callback::handler::handle;
 
@@ -18,17 +15,13 @@ async fn main() -> anyhow::Result<()> {
     lambda::log::init();
     let config = Config::from_environment()?;
     let aws = connect(config.aws);
-    let ledger = DynamoLedger::new(&aws, config.payments_table);
+    let ledger = DynamoLedger::new(&DynamoClient::new(&aws), config.payments_table);
     let secrets = SecretsManager::new(&aws, config.secret_id);
     let (cache, certificates) = (SecretCache::default(), (PaypalCertificates::default(), CertificateCache::default()));
     // Reads the secrets, and opens the connection to them, before the first gateway waits.
     cache.read(&secrets, SystemClock.now(), KEPT_MS_MAX).await.ok();
     let log = Stdout::of(lambda::config::function_name());
     let (ledger, log, keys) = (&ledger, &log, (&secrets, &cache, &certificates.0, &certificates.1));
-    let serve = service_fn(|event: LambdaEvent<ApiEvent>| async move {
-        let deadline = Deadline::from_lambda(event.context.deadline);
-        let request = Request::new(event.payload, event.context.request_id);
-        Ok::<_, std::convert::Infallible>(handle(request, deadline, ledger, keys, &SystemClock, log).await)
-    });
-    lambda_runtime::run(serve).await.map_err(anyhow::Error::from_boxed)
+    let handle = |request, deadline| handle(request, deadline, ledger, keys, &SystemClock, log);
+    lambda::runtime::serve_http(handle).await.map_err(anyhow::Error::from_boxed)
 }

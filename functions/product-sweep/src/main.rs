@@ -1,14 +1,13 @@
 //! The product-sweep function: clients, then the loop.
 
 use adapters::aws::dynamodb::{DynamoManifest, DynamoProducts, DynamoSweeps};
-use adapters::aws::{SecretsManager, SqsImageQueue, SqsQuarantine, connect};
+use adapters::aws::{DynamoClient, SecretsManager, SqsClient, SqsImageQueue, SqsQuarantine, connect};
 use adapters::clock::SystemClock;
 use adapters::secrets::SecretCache;
 use adapters::web::WebMarketplaces;
-use lambda::deadline::Deadline;
 use lambda::log::{CallLog, Stdout};
+use lambda::runtime::Error;
 use lambda::sweep::{Request, Settings};
-use lambda_runtime::{LambdaEvent, service_fn};
 use product_sweep::LIMITS;
 use product_sweep::config::Config;
 use product_sweep::handler::handle;
@@ -18,22 +17,22 @@ async fn main() -> anyhow::Result<()> {
     lambda::log::init();
     let config = Config::from_environment()?;
     let aws = connect(config.aws);
+    let (dynamodb, sqs) = (DynamoClient::new(&aws), SqsClient::new(&aws));
     let log = Stdout::of(lambda::config::function_name());
     let catalogue = WebMarketplaces::new(config.ali1688_url.clone(), config.ali1688_url, CallLog(log.clone()))?;
-    let products = DynamoProducts::new(&aws, config.images_table.clone());
-    let manifest = DynamoManifest::new(&aws, config.images_table);
-    let queue = SqsImageQueue::new(&aws, config.images_queue_url);
-    let quarantine = SqsQuarantine::new(&aws, config.quarantine_queue_url);
-    let sweeps = DynamoSweeps::new(&aws, config.sweeps_table);
+    let products = DynamoProducts::new(&dynamodb, config.images_table.clone());
+    let manifest = DynamoManifest::new(&dynamodb, config.images_table);
+    let queue = SqsImageQueue::new(&sqs, config.images_queue_url);
+    let quarantine = SqsQuarantine::new(&sqs, config.quarantine_queue_url);
+    let sweeps = DynamoSweeps::new(&dynamodb, config.sweeps_table);
     let (secrets, cache) = (SecretsManager::new(&aws, config.secret_id), SecretCache::default());
     let settings = Settings { shops_at_once: config.shops_at_once, limits: LIMITS };
     let (catalogue, known, sinks) = (&catalogue, (&products, &manifest), (&queue, &quarantine));
     let (state, told) = ((&sweeps, &secrets, &cache), (&SystemClock, &log));
-    let serve = service_fn(|event: LambdaEvent<Request>| async move {
-        let deadline = Deadline::from_lambda(event.context.deadline);
-        handle(event.payload, (deadline, settings), catalogue, known, sinks, state, told)
+    let serve = lambda::runtime::serve(|request: Request, deadline| async move {
+        handle(request, (deadline, settings), catalogue, known, sinks, state, told)
             .await
-            .map_err(|error| lambda_runtime::Error::from(error.chain()))
+            .map_err(|error| Error::from(error.chain()))
     });
-    lambda_runtime::run(serve).await.map_err(anyhow::Error::from_boxed)
+    serve.await.map_err(anyhow::Error::from_boxed)
 }

@@ -14,8 +14,8 @@ pub(crate) fn read(file: &Path) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("cannot read the secrets document {}", file.display()))?;
     let secrets = Secrets::from_json(&text).with_context(|| format!("{} is not a secrets document", file.display()))?;
-    if secrets.unusable > 0 {
-        step("Secrets", &format!("{} entries of {} cannot be used", secrets.unusable, file.display()));
+    if secrets.unusable() > 0 {
+        step("Secrets", &format!("{} entries of {} cannot be used", secrets.unusable(), file.display()));
     }
     Ok(text)
 }

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use adapters::aws::dynamodb::{DynamoLedger, DynamoManifest, DynamoOrders, DynamoProducts, DynamoSweeps, DynamoTrades};
-use adapters::aws::{S3Images, S3RawDetails, SecretsManager, Settings, SqsImageQueue, connect};
+use adapters::aws::{
+    DynamoClient, S3Images, S3RawDetails, SecretsManager, Settings, SqsClient, SqsImageQueue, connect,
+};
 use adapters::ports::SecretsSource;
 use adapters::secrets::Secrets;
 use anyhow::{Context, bail};
@@ -239,17 +241,17 @@ impl Session {
 
     /// The facts of orders.
     pub fn orders(&self) -> anyhow::Result<DynamoOrders> {
-        Ok(DynamoOrders::new(&self.config, self.stack.table("orders")?.to_owned()))
+        Ok(DynamoOrders::new(&self.dynamodb(), self.stack.table("orders")?.to_owned()))
     }
 
     /// The facts of trades.
     pub fn trades(&self) -> anyhow::Result<DynamoTrades> {
-        Ok(DynamoTrades::new(&self.config, self.stack.table("trades")?.to_owned()))
+        Ok(DynamoTrades::new(&self.dynamodb(), self.stack.table("trades")?.to_owned()))
     }
 
     /// How far sweeps are.
     pub fn sweeps(&self) -> anyhow::Result<DynamoSweeps> {
-        Ok(DynamoSweeps::new(&self.config, self.stack.table("sweeps")?.to_owned()))
+        Ok(DynamoSweeps::new(&self.dynamodb(), self.stack.table("sweeps")?.to_owned()))
     }
 
     /// The answers of marketplaces that are too large for an item.
@@ -259,12 +261,12 @@ impl Session {
 
     /// What is known of pictures.
     pub fn manifest(&self) -> anyhow::Result<DynamoManifest> {
-        Ok(DynamoManifest::new(&self.config, self.stack.table("images")?.to_owned()))
+        Ok(DynamoManifest::new(&self.dynamodb(), self.stack.table("images")?.to_owned()))
     }
 
     /// The products of the images table.
     pub fn products(&self) -> anyhow::Result<DynamoProducts> {
-        Ok(DynamoProducts::new(&self.config, self.stack.table("images")?.to_owned()))
+        Ok(DynamoProducts::new(&self.dynamodb(), self.stack.table("images")?.to_owned()))
     }
 
     /// The bucket of pictures.
@@ -274,12 +276,12 @@ impl Session {
 
     /// The queue of pictures that are to be fetched.
     pub fn image_queue(&self) -> anyhow::Result<SqsImageQueue> {
-        Ok(SqsImageQueue::new(&self.config, self.stack.queue("images")?.to_owned()))
+        Ok(SqsImageQueue::new(&self.sqs(), self.stack.queue("images")?.to_owned()))
     }
 
     /// The ledger of payments.
     pub fn ledger(&self) -> anyhow::Result<DynamoLedger> {
-        Ok(DynamoLedger::new(&self.config, self.stack.table("payments")?.to_owned()))
+        Ok(DynamoLedger::new(&self.dynamodb(), self.stack.table("payments")?.to_owned()))
     }
 
     /// The secrets that are good now.
@@ -293,9 +295,14 @@ impl Session {
         deploy::parameters(&self.config, &self.stack.stack).await
     }
 
+    /// The tables' client.
+    pub fn dynamodb(&self) -> DynamoClient {
+        DynamoClient::new(&self.config)
+    }
+
     /// The queues' client.
-    pub fn sqs(&self) -> aws_sdk_sqs::Client {
-        aws_sdk_sqs::Client::new(&self.config)
+    pub fn sqs(&self) -> SqsClient {
+        SqsClient::new(&self.config)
     }
 
     /// The HTTP API.

@@ -4,7 +4,7 @@
 //! not all; what it would have let in is refused (law 5).
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use domain::{AppKey, Gateway, Marketplace, ShopId, SourceName, UnixMillis};
 use protocols::gateway::{self, PublicKey, adyen, airwallex, alipay, paypal, stripe, wechatpay};
@@ -32,11 +32,16 @@ pub struct Secrets {
     ali1688: HashMap<ShopId, Vec<SecretString>>,
     accounts: BTreeMap<(Marketplace, ShopId), Access>,
     sources: HashMap<SourceName, Credentials>,
-    gateways: HashMap<Gateway, gateway::Credentials>,
+    gateways: HashMap<Gateway, Arc<GatewaySecrets>>,
     clients: HashMap<AppKey, Vec<SecretString>>,
-    /// How many entries could not be read.
-    pub unusable: usize,
+    unusable: usize,
 }
+
+/// What callbacks of a gateway are checked with, and how much of its entry could not be read.
+type Reading = (Option<gateway::Credentials>, usize);
+
+/// Read when it is first needed: keys cost more to read than all the rest, and most functions need none.
+type GatewaySecrets = LazyLock<Reading, Box<dyn FnOnce() -> Reading + Send>>;
 
 /// An entry that may be of a form that this version does not know.
 #[derive(Deserialize)]
@@ -253,22 +258,24 @@ impl Secrets {
         });
     }
 
-    /// A gateway's entry, when it is there and usable. `usable` counts keys of it that cannot be read: they let
-    /// nobody in, and the others stay good.
-    fn take_gateway<T>(
+    /// A gateway's entry, when it is there. `usable` counts keys of it that cannot be read: they let nobody in, and the
+    /// others stay good.
+    fn take_gateway<T: Send + 'static>(
         &mut self,
         gateway: Gateway,
         entry: Option<Entry<T>>,
-        usable: impl FnOnce(T, &mut usize) -> Option<gateway::Credentials>,
+        usable: impl FnOnce(T, &mut usize) -> Option<gateway::Credentials> + Send + 'static,
     ) {
-        let credentials = match entry {
-            None => return,
-            Some(Entry::Usable(entry)) => usable(entry, &mut self.unusable),
-            Some(Entry::Unusable(_)) => None,
+        let Some(entry) = entry else { return };
+        let read = move || {
+            let mut unusable = 0;
+            let credentials = match entry {
+                Entry::Usable(entry) => usable(entry, &mut unusable),
+                Entry::Unusable(_) => None,
+            };
+            (counted(credentials, &mut unusable), unusable)
         };
-        if let Some(credentials) = counted(credentials, &mut self.unusable) {
-            self.gateways.insert(gateway, credentials);
-        }
+        self.gateways.insert(gateway, Arc::new(LazyLock::new(Box::new(read))));
     }
 
     /// The usable entries under checked names; the others are counted.
@@ -286,6 +293,11 @@ impl Secrets {
             .collect();
         self.unusable += total - usable.len();
         usable
+    }
+
+    /// How many entries cannot be used.
+    pub fn unusable(&self) -> usize {
+        self.unusable + self.gateways.values().map(|secrets| secrets.1).sum::<usize>()
     }
 
     /// What a delivery from this channel must be signed with.
@@ -312,7 +324,8 @@ impl Secrets {
 
     /// What a callback of this gateway must be signed with.
     pub fn gateway(&self, gateway: Gateway) -> Result<&gateway::Credentials, Refusal> {
-        self.gateways.get(&gateway).ok_or(Refusal::Unknown("gateway"))
+        let secrets = self.gateways.get(&gateway).and_then(|secrets| secrets.0.as_ref());
+        secrets.ok_or(Refusal::Unknown("gateway"))
     }
 
     /// The live secrets of a client. An unknown client is refused like a wrong signature.
@@ -415,7 +428,7 @@ mod tests {
                 "clients": {"shop": {"secrets": ["s"]}}}"#,
         )
         .unwrap();
-        assert_eq!(secrets.unusable, 7);
+        assert_eq!(secrets.unusable(), 7);
         assert!(secrets.gateway(Gateway::Stripe).is_ok() && secrets.gateway(Gateway::Paypal).is_ok());
         for gateway in [Gateway::Adyen, Gateway::Airwallex, Gateway::Alipay, Gateway::Wechatpay] {
             assert_eq!(secrets.gateway(gateway).err(), Some(Refusal::Unknown("gateway")), "{gateway:?}");
@@ -439,7 +452,7 @@ mod tests {
                            "no-session": {"app_key": "2", "app_secrets": ["s"], "seller_nick": "nick"}}}}"#,
         )
         .unwrap();
-        assert_eq!(secrets.unusable, 4);
+        assert_eq!(secrets.unusable(), 4);
         let names = |marketplace| -> Vec<String> {
             secrets.accounts(marketplace).iter().map(|account| account.shop.to_string()).collect()
         };
@@ -471,7 +484,7 @@ mod tests {
                 r#"[""]"#, r#"[]"#
             );
             let secrets = Secrets::from_json(&document).unwrap();
-            assert_eq!(secrets.unusable, 3, "{document}");
+            assert_eq!(secrets.unusable(), 3, "{document}");
         }
     }
 
@@ -484,7 +497,7 @@ mod tests {
                 "clients": {"shop": {"secrets": ["CANARY"]}}}"#,
         )
         .unwrap();
-        assert_eq!(secrets.unusable, 0);
+        assert_eq!(secrets.unusable(), 0);
         assert!(!format!("{secrets:?}").contains("CANARY"));
         let error = Secrets::from_json(r#"{"clients": "CANARY"}"#).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("CANARY"));

@@ -7,4 +7,5 @@ pub mod config;
 pub mod deadline;
 pub mod http;
 pub mod log;
+pub mod runtime;
 pub mod sweep;

@@ -4,8 +4,6 @@
 use adapters::clock::{Clock, SystemClock};
 use adapters::secrets::Secrets;
 use anyhow::Context;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use domain::{
     Currency, Gateway, Money, MovementKind, OrderId, PaymentEvent, PaymentKey, ShopId, TransactionId, UnixMillis,
 };
@@ -14,6 +12,7 @@ use protocols::{Channel, Credentials, ali1688};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use simulators::gateway::{self, Keys};
+use simulators::invocations;
 
 /// The secrets of the local stack.
 pub const SECRETS: &str = include_str!("../../../infra/local/secrets.json");
@@ -63,7 +62,7 @@ impl Sender {
                              "type": kind, "userInfo": "b2b-665170100"});
         let body = ali1688::push::signed_form(&self.push_secret, &message.to_string());
         let form = ("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned());
-        request("POST", "/webhooks/1688/demo", vec![form], body.as_bytes())
+        request("POST", "/webhooks/1688/demo", &[form], body.as_bytes())
     }
 
     /// A callback of Stripe that an order's money was captured.
@@ -71,8 +70,7 @@ impl Sender {
         let now = SystemClock.now();
         let event = captured(nth, order, now)?;
         let sent = gateway::callback(&self.keys, &event, None, now).context("not a callback of Stripe")?;
-        let headers = sent.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
-        Ok(request("POST", &sent.path, headers, &sent.body))
+        Ok(request("POST", &sent.path, &sent.headers, &sent.body))
     }
 
     /// A client that reads an order.
@@ -85,7 +83,7 @@ impl Sender {
         let signature = signature.sign(secret);
         let headers =
             [("x-app-key", key.clone()), ("x-timestamp", timestamp), ("x-nonce", nonce), ("x-signature", signature)];
-        request("GET", &path, headers.map(|(name, value)| (name.to_owned(), value)).into(), b"")
+        request("GET", &path, &headers.map(|(name, value)| (name.to_owned(), value)), b"")
     }
 }
 
@@ -100,63 +98,15 @@ fn captured(nth: u64, order: &str, at: UnixMillis) -> anyhow::Result<PaymentEven
     })
 }
 
-/// A request as the HTTP API hands it over. Source: API Gateway developer guide, payload format version 2.0.
-fn request(method: &str, path: &str, headers: Vec<(String, String)>, body: &[u8]) -> String {
-    let headers: serde_json::Map<String, Value> =
-        headers.into_iter().map(|(name, value)| (name, Value::from(value))).collect();
-    json!({
-        "version": "2.0", "routeKey": format!("{method} {path}"), "rawPath": path, "rawQueryString": "",
-        "headers": headers, "body": BASE64_STANDARD.encode(body), "isBase64Encoded": true,
-        "requestContext": {
-            "accountId": "000000000000", "apiId": "bench", "domainName": "bench.execute-api", "stage": "$default",
-            "requestId": "bench", "time": "26/Nov/2026:00:00:00 +0000", "timeEpoch": 1_795_000_000_000_u64,
-            "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "bench"},
-        },
-    })
-    .to_string()
+fn request(method: &str, path: &str, headers: &[(String, String)], body: &[u8]) -> String {
+    let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    invocations::request(method, path, headers, body).to_string()
 }
 
-/// A batch of ten events of the queue that touches four items: two orders, a trade's status and its package.
+/// A batch of ten events of the queue that touches four items.
 pub fn batch(nth: u64) -> String {
-    let at = SystemClock.now();
-    let trade = (3_000_000_000 + nth).to_string();
-    let event = |id: u64, kind: &str, source: &str, subject: &str, data: Value| {
-        let time = at.saturating_add_ms(i64::try_from(id).unwrap_or_default()).to_rfc3339();
-        json!({"specversion": "1.0", "id": format!("{nth}-{id}"), "source": source, "type": kind, "subject": subject,
-               "time": time, "data": data})
-    };
-    let of_order = |id: u64, order: &str, status: &str| {
-        let order = format!("{order}-{nth}");
-        event(id, "sampan.order.changed.v1", "/sources/warehouse", &order, json!({"order_id": order, "status": status}))
-    };
-    let of_trade = |id: u64, said: (&str, Value), raw: Option<&str>| {
-        let mut data = json!({"marketplace": "1688", "shop": "demo", "trade_id": trade, said.0: said.1});
-        if let (Some(fields), Some(raw)) = (data.as_object_mut(), raw) {
-            fields.insert("raw_status".to_owned(), raw.into());
-        }
-        event(id, "sampan.trade.changed.v1", "/marketplaces/1688/demo", &trade, data)
-    };
-    let status = |id, status: &str, raw| of_trade(id, ("status", status.into()), Some(raw));
-    let trace = |id, word: &str| of_trade(id, ("shipping", json!({"logistics_id": "LP1", "trace_status": word})), None);
-    let events = [
-        of_order(0, "one", "arrived"),
-        of_order(1, "one", "packed"),
-        of_order(2, "one", "arrived"),
-        of_order(3, "two", "arrived"),
-        status(4, "awaiting_payment", "waitbuyerpay"),
-        status(5, "awaiting_shipment", "waitsellersend"),
-        status(6, "shipped", "waitbuyerreceive"),
-        status(7, "shipped", "waitbuyerreceive"),
-        trace(8, "CONSIGN"),
-        trace(9, "SIGN"),
-    ];
-    let records = (0..).zip(&events).map(|(id, event): (u64, &Value)| {
-        json!({"messageId": format!("00000000-0000-4000-8000-{:012x}", nth * 10 + id), "body": event.to_string(),
-               "receiptHandle": "bench", "attributes": {"ApproximateReceiveCount": "1"}, "messageAttributes": {},
-               "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:events",
-               "awsRegion": "us-east-1", "md5OfBody": ""})
-    });
-    json!({"Records": records.collect::<Vec<_>>()}).to_string()
+    let (order, other, trade) = (format!("one-{nth}"), format!("two-{nth}"), (3_000_000_000 + nth).to_string());
+    invocations::batch_of_ten(&order, &other, &trade, SystemClock.now()).to_string()
 }
 
 /// The items of an order that is linked to its trades.

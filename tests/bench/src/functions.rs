@@ -9,6 +9,7 @@ use anyhow::{Context, ensure};
 use domain::Marketplace;
 use serde_json::{Value, json};
 use simulators::marketplace::server::{Options, Server, ShopOptions};
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::aws::{Asked, Aws, Calls};
@@ -98,12 +99,14 @@ struct Bench {
     aws: Aws,
     market: Server,
     sender: Sender,
-    programs: PathBuf,
+    /// The programs, each written in one go, as the package of a function is unpacked: a linker writes here and there, and
+    /// the pages of what it wrote are got one by one.
+    programs: TempDir,
 }
 
 /// Measures all of them.
 pub fn run(scale: Scale, rivals: &Rivals) -> anyhow::Result<(Figures, Works)> {
-    let programs = std::env::current_exe()?.parent().context("which program is this?")?.to_owned();
+    let programs = unpacked()?;
     Runtime::new()?.block_on(async {
         let aws = Aws::start(SECRETS.to_owned()).await?;
         let market = Server::start(marketplace()).await?;
@@ -114,6 +117,16 @@ pub fn run(scale: Scale, rivals: &Rivals) -> anyhow::Result<(Figures, Works)> {
         bench.counts(&mut figures).await?;
         Ok((figures, works))
     })
+}
+
+/// Copies of the programs that stand beside this one.
+fn unpacked() -> anyhow::Result<TempDir> {
+    let (this, unpacked) = (std::env::current_exe()?, tempfile::tempdir()?);
+    let built = this.parent().context("which program is this?")?;
+    for name in [NO_OP].into_iter().chain(FUNCTIONS) {
+        std::fs::copy(built.join(name), unpacked.path().join(name)).with_context(|| format!("{name} is not built"))?;
+    }
+    Ok(unpacked)
 }
 
 /// A shop at Taobao whose orders are all of the last day.
@@ -162,7 +175,7 @@ fn environment(aws: &str, market: &str) -> Vec<(&'static str, String)> {
 
 impl Bench {
     fn program(&self, name: &'static str) -> Program {
-        self.program_of(name, vec![self.programs.join(name)])
+        self.program_of(name, vec![self.programs.path().join(name)])
     }
 
     fn program_of(&self, name: &'static str, command: Vec<PathBuf>) -> Program {

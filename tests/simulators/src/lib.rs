@@ -5,5 +5,6 @@
 
 pub mod gateway;
 pub mod images;
+pub mod invocations;
 pub mod marketplace;
 pub mod web;

@@ -1,13 +1,16 @@
-//! One configuration for every client: explicit credentials, timeouts and attempts, and one HTTP client
-//! whose trusted roots are compiled in, because loading the system's is most of a client's start.
+//! One configuration for every client: explicit credentials, timeouts and attempts, and one HTTP connector,
+//! made once, whose trusted roots are compiled in, because loading the system's is most of a client's start.
 
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
-use aws_smithy_http_client::{Builder, tls};
+use aws_smithy_http_client::{Connector, tls};
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
@@ -54,14 +57,6 @@ impl std::fmt::Debug for Settings {
 pub fn connect(settings: Settings) -> SdkConfig {
     let Settings { region, access_key_id, secret_access_key, session_token, endpoint_url } = settings;
     let credentials = Credentials::new(access_key_id, secret_access_key, session_token, None, "environment");
-    let trusted = tls::TrustStore::empty().with_pem_certificate(AMAZON_ROOTS_PEM);
-    let context = tls::TlsContext::builder().with_trust_store(trusted).build();
-    let builder = Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc));
-    let http_client = match context {
-        Ok(context) => builder.tls_context(context).build_https(),
-        // The roots are constants of this program, so this does not happen; the system's would serve.
-        Err(_) => builder.build_https(),
-    };
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_millis(CONNECT_MS_MAX))
         .operation_attempt_timeout(Duration::from_millis(ATTEMPT_MS_MAX))
@@ -71,11 +66,29 @@ pub fn connect(settings: Settings) -> SdkConfig {
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(http_client)
+        .http_client(http_client())
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .time_source(aws_smithy_async::time::SystemTimeSource::new())
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX))
         .timeout_config(timeouts);
     config.set_endpoint_url(endpoint_url);
     config.build()
+}
+
+/// The HTTP client of all services. The SDK's own makes its connector, roots and all, once for each service's client,
+/// throws it away, and makes it once more for the first call; this one has a single connector, which all share.
+fn http_client() -> SharedHttpClient {
+    let settings = HttpConnectorSettings::builder().connect_timeout(Duration::from_millis(CONNECT_MS_MAX)).build();
+    let builder = Connector::builder()
+        .connector_settings(settings)
+        .sleep_impl(TokioSleep::new())
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc));
+    let trusted = tls::TrustStore::empty().with_pem_certificate(AMAZON_ROOTS_PEM);
+    let connector = match tls::TlsContext::builder().with_trust_store(trusted).build() {
+        Ok(context) => builder.tls_context(context).build(),
+        // The roots are constants of this program, so this does not happen; the system's would serve.
+        Err(_) => builder.build(),
+    };
+    let connector = SharedHttpConnector::new(connector);
+    http_client_fn(move |_, _| connector.clone())
 }

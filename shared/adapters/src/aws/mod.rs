@@ -9,6 +9,9 @@ mod sqs;
 #[cfg(test)]
 mod stub;
 
+// One client a service: what asks the same service shares it.
+pub use aws_sdk_dynamodb::Client as DynamoClient;
+pub use aws_sdk_sqs::Client as SqsClient;
 pub use connect::{Settings, connect};
 pub use s3::{S3Images, S3RawDetails};
 pub use secrets_manager::SecretsManager;

@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::BuildError;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
-use aws_types::SdkConfig;
 use domain::ImageRequest;
 use futures::{StreamExt, TryStreamExt};
 use protocols::{VerifiedEvent, cloudevents, images};
@@ -104,8 +103,8 @@ pub struct SqsEventQueue(Batched);
 
 impl SqsEventQueue {
     /// The queue of that URL.
-    pub fn new(config: &SdkConfig, queue_url: String) -> Self {
-        Self(Batched { client: Client::new(config), queue_url, operation: SEND })
+    pub fn new(client: &Client, queue_url: String) -> Self {
+        Self(Batched { client: client.clone(), queue_url, operation: SEND })
     }
 }
 
@@ -123,8 +122,8 @@ pub struct SqsImageQueue(Batched);
 
 impl SqsImageQueue {
     /// The queue of that URL.
-    pub fn new(config: &SdkConfig, queue_url: String) -> Self {
-        Self(Batched { client: Client::new(config), queue_url, operation: SEND_IMAGES })
+    pub fn new(client: &Client, queue_url: String) -> Self {
+        Self(Batched { client: client.clone(), queue_url, operation: SEND_IMAGES })
     }
 }
 
@@ -150,8 +149,8 @@ impl SqsQuarantine {
     pub const MESSAGE_ID: &'static str = "message_id";
 
     /// The queue of that URL.
-    pub fn new(config: &SdkConfig, queue_url: String) -> Self {
-        Self { client: Client::new(config), queue_url }
+    pub fn new(client: &Client, queue_url: String) -> Self {
+        Self { client: client.clone(), queue_url }
     }
 }
 
@@ -226,8 +225,8 @@ mod tests {
     async fn both(count: usize, answers: Vec<Answer>) -> Vec<(Vec<Vec<String>>, Result<(), PortError>)> {
         let (one, other) = (Script::new(answers.clone()), Script::new(answers));
         let url = || "http://stub.invalid/q".to_owned();
-        let queued = SqsEventQueue::new(&one.config(), url()).send(&events(count)).await;
-        let wanted = SqsImageQueue::new(&other.config(), url()).send(&requests(count)).await;
+        let queued = SqsEventQueue::new(&one.sqs(), url()).send(&events(count)).await;
+        let wanted = SqsImageQueue::new(&other.sqs(), url()).send(&requests(count)).await;
         vec![(sent(&one), queued), (sent(&other), wanted)]
     }
 

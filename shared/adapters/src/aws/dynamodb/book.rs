@@ -244,7 +244,7 @@ mod tests {
     }
 
     async fn refunded(script: &Script) -> Result<Refunded, PortError> {
-        let orders = DynamoOrders::new(&script.config(), "orders".to_owned());
+        let orders = DynamoOrders::new(&script.dynamodb(), "orders".to_owned());
         orders.refund(&OrderId::new("A-1").unwrap(), &refund()).await
     }
 

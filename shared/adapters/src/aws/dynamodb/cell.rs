@@ -287,7 +287,7 @@ mod tests {
     const ADDRESS: Address<'_> = Address { table: "trades", pk: "1688#demo#1", sk: "status" };
 
     async fn taken_in(script: &Script, cells: Vec<Cell>) -> Result<Vec<Outcome>, PortError> {
-        take_in(&Client::new(&script.config()), "trades.report", ADDRESS, cells, &[]).await
+        take_in(&script.dynamodb(), "trades.report", ADDRESS, cells, &[]).await
     }
 
     fn refused(code: &str, item: serde_json::Value) -> Answer {

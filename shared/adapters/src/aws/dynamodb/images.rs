@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use aws_types::SdkConfig;
 use domain::{
     Format, ImageDigest, ImageEntry, ImageKey, ImageRecord, ImageUrl, Original, Outcome, Position, ProductKey,
     UnixMillis, Validator, Validators,
@@ -132,8 +131,8 @@ fn read_items(operation: &'static str, items: &[Item]) -> Result<Vec<(ImageKey, 
 
 impl DynamoManifest {
     /// The table of that name.
-    pub fn new(config: &SdkConfig, table: String) -> Self {
-        Self { client: Client::new(config), table }
+    pub fn new(client: &Client, table: String) -> Self {
+        Self { client: client.clone(), table }
     }
 
     async fn take_one(&self, operation: &'static str, image: &ImageKey, cell: Cell) -> Result<Outcome, PortError> {
@@ -223,7 +222,7 @@ mod tests {
     }
 
     fn store(script: &Script) -> DynamoManifest {
-        DynamoManifest::new(&script.config(), "images".to_owned())
+        DynamoManifest::new(&script.dynamodb(), "images".to_owned())
     }
 
     /// DynamoDB's form of the item that this record makes, without its keys.

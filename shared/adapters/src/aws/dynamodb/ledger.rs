@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, HashMap};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
-use aws_types::SdkConfig;
 use domain::{MovementKind, OrderId, PaymentEvent, PaymentFacts, PaymentKey, Recorded, TransactionId, UnixMillis};
 use protocols::gateway::VerifiedPayment;
 
@@ -35,8 +34,8 @@ pub struct DynamoLedger {
 
 impl DynamoLedger {
     /// The table of that name.
-    pub fn new(config: &SdkConfig, table: String) -> Self {
-        Self { client: Client::new(config), table }
+    pub fn new(client: &Client, table: String) -> Self {
+        Self { client: client.clone(), table }
     }
 
     /// Puts a report under its key, if there is none, or the same one of a later time: so the earliest time is kept,
@@ -240,7 +239,7 @@ mod tests {
     }
 
     async fn recorded(script: &Script) -> Result<Recorded, PortError> {
-        DynamoLedger::new(&script.config(), "payments".to_owned()).keep(&captured(100)).await
+        DynamoLedger::new(&script.dynamodb(), "payments".to_owned()).keep(&captured(100)).await
     }
 
     #[tokio::test]

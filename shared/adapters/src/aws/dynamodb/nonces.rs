@@ -3,7 +3,6 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use aws_types::SdkConfig;
 use domain::{AppKey, Nonce, UnixMillis};
 
 use super::super::error::classify;
@@ -22,8 +21,8 @@ pub struct DynamoNonces {
 
 impl DynamoNonces {
     /// The table of that name.
-    pub fn new(config: &SdkConfig, table: String) -> Self {
-        Self { client: Client::new(config), table }
+    pub fn new(client: &Client, table: String) -> Self {
+        Self { client: client.clone(), table }
     }
 }
 

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use aws_types::SdkConfig;
 use domain::order::KnownOrder;
 use domain::{EventId, Link, OrderFacts, OrderId, OrderReport, Origin, Outcome, ReportedStatus, SourceName, TradeKey};
 
@@ -36,8 +35,8 @@ pub struct DynamoOrders {
 
 impl DynamoOrders {
     /// The table of that name.
-    pub fn new(config: &SdkConfig, table: String) -> Self {
-        Self { client: Client::new(config), table }
+    pub fn new(client: &Client, table: String) -> Self {
+        Self { client: client.clone(), table }
     }
 
     fn address<'a>(&'a self, order: &'a OrderId, sk: &'a str) -> Address<'a> {

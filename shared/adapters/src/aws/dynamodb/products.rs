@@ -7,7 +7,6 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
-use aws_types::SdkConfig;
 use domain::{ListingDigest, Marketplace, Outcome, Position, ProductKey, ShopId, UnixMillis};
 
 use super::super::error::classify;
@@ -58,8 +57,8 @@ fn read_asked(item: &Item) -> Option<BTreeSet<Position>> {
 
 impl DynamoProducts {
     /// The table of that name.
-    pub fn new(config: &SdkConfig, table: String) -> Self {
-        Self { client: Client::new(config), table }
+    pub fn new(client: &Client, table: String) -> Self {
+        Self { client: client.clone(), table }
     }
 
     fn update(&self, product: &ProductKey) -> UpdateItemFluentBuilder {
@@ -199,7 +198,7 @@ mod tests {
     }
 
     fn store(script: &Script) -> DynamoProducts {
-        DynamoProducts::new(&script.config(), "images".to_owned())
+        DynamoProducts::new(&script.dynamodb(), "images".to_owned())
     }
 
     #[tokio::test]

@@ -3,7 +3,6 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use aws_types::SdkConfig;
 use domain::sweep::{Lease, SweepState, Window};
 use domain::{LeaseToken, UnixMillis};
 
@@ -35,8 +34,8 @@ pub struct DynamoSweeps {
 
 impl DynamoSweeps {
     /// The table of that name.
-    pub fn new(config: &SdkConfig, table: String) -> Self {
-        Self { client: Client::new(config), table }
+    pub fn new(client: &Client, table: String) -> Self {
+        Self { client: client.clone(), table }
     }
 }
 
@@ -147,7 +146,7 @@ mod tests {
     async fn a_replacement_whose_answer_was_lost_is_found_done_when_it_is_done_again() {
         let next = claimed(7, "ours");
         let script = Script::new([Answer::Lost, lost_to(&next)]);
-        let sweeps = DynamoSweeps::new(&script.config(), "sweeps".to_owned());
+        let sweeps = DynamoSweeps::new(&script.dynamodb(), "sweeps".to_owned());
         let first = sweeps.replace(&key(), &next).await.unwrap_err();
         assert_eq!(first.disposition(), Disposition::Reconcile);
         assert_eq!(sweeps.replace(&key(), &next).await.unwrap(), None);
@@ -161,7 +160,7 @@ mod tests {
     async fn a_replacement_that_another_overtook_brings_what_is_there() {
         let theirs = claimed(7, "theirs");
         let script = Script::new([lost_to(&theirs), lost_to(&SweepState::default())]);
-        let sweeps = DynamoSweeps::new(&script.config(), "sweeps".to_owned());
+        let sweeps = DynamoSweeps::new(&script.dynamodb(), "sweeps".to_owned());
         assert_eq!(sweeps.replace(&key(), &claimed(7, "ours")).await.unwrap(), Some(theirs));
         sweeps.replace(&key(), &claimed(1, "ours")).await.unwrap();
         assert_eq!(script.asked()[1].1["ConditionExpression"], "attribute_not_exists(pk)");

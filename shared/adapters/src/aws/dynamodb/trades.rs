@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use aws_types::SdkConfig;
 use domain::{
     AfterSale, AfterSaleId, AfterSaleState, Carrier, Claim, Currency, Journey, LineId, ListingDigest, LogisticsId,
     Money, Outcome, Package, RawDetail, RawStatus, StateReport, StoredKey, Trace, TraceStatus, TradeDetail, TradeFacts,
@@ -41,8 +40,8 @@ pub struct DynamoTrades {
 
 impl DynamoTrades {
     /// The table of that name.
-    pub fn new(config: &SdkConfig, table: String) -> Self {
-        Self { client: Client::new(config), table }
+    pub fn new(client: &Client, table: String) -> Self {
+        Self { client: client.clone(), table }
     }
 
     /// Takes the facts of one report in; the better of their outcomes. A report without a fact is invalid.
@@ -388,7 +387,7 @@ mod tests {
         let stored = RawDetail::Stored(StoredKey::new("details/a").unwrap());
         for (raw, kept) in [(RawDetail::Inline(vec![1]), ("AQ==", "")), (stored, ("", "details/a"))] {
             let script = Script::new([Answer::Text(200, "{}".to_owned())]);
-            let trades = DynamoTrades::new(&script.config(), "trades".to_owned());
+            let trades = DynamoTrades::new(&script.dynamodb(), "trades".to_owned());
             assert_eq!(trades.detail(&trade(), &detail(1, raw)).await.unwrap(), Outcome::Applied);
             let asked = script.asked();
             assert_eq!((asked.len(), asked[0].0.as_str()), (1, "UpdateItem"));
