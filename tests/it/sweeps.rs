@@ -480,6 +480,23 @@ pub async fn counted() -> Vec<WideEvent> {
 }
 
 #[tokio::test]
+async fn a_stack_without_a_shop_of_a_marketplace_is_not_behind_and_a_shop_that_is_named_is_missed() {
+    let nobody = World { secrets: MemorySecrets::new(Secrets::default()), ..World::with(60, Conduct::CALM, 5) };
+    let lag = |kind: &'static str, shop: &'static str| {
+        let request = format!(r#"{{"kind": "{kind}", "marketplace": "taobao", "shop": "{shop}"}}"#);
+        let nobody = &nobody;
+        async move {
+            let answer = nobody.run(&request).await;
+            let line: serde_json::Value = serde_json::from_str(&nobody.log.all().pop().unwrap().to_string()).unwrap();
+            (answer.sweeps.len(), line["outcome"].clone(), line["sweep.lag_s"].clone())
+        }
+    };
+    assert_eq!(lag("incremental", "*").await, (0, "finished".into(), 0.into()));
+    assert_eq!(lag("audit", "*").await, (0, "finished".into(), serde_json::Value::Null));
+    assert_eq!(lag("incremental", "demo").await, (1, "refused".into(), serde_json::Value::Null));
+}
+
+#[tokio::test]
 async fn an_answer_of_another_account_is_refused_alarmed_and_nothing_of_it_is_kept() {
     let world = World::with(60, Conduct::CALM, 5);
     world.start_at(at(NOW - 48 * HOUR_MS)).await;

@@ -45,6 +45,12 @@ impl SweepKind {
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
+
+    /// Whether it follows the clock for ever, and so can be behind it: the others have a goal of their own, and messages
+    /// are confirmed one by one.
+    pub const fn follows_the_clock(self) -> bool {
+        matches!(self, Self::Incremental | Self::Products)
+    }
 }
 
 /// Who is at a sweep. Nobody's clock is in it: who waits counts by its own clock how long the beat stands still.

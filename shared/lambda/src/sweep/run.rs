@@ -6,7 +6,7 @@ use adapters::clock::Clock;
 use adapters::error::PortError;
 use adapters::ports::{SecretsSource, Sweeps};
 use adapters::secrets::{KEPT_MS_MAX, SecretCache};
-use domain::sweep::Limits;
+use domain::sweep::{Limits, SweepKind};
 use futures::stream::{self, StreamExt};
 use protocols::marketplace::Account;
 
@@ -15,6 +15,9 @@ use super::shop::{self, Work};
 use super::time::RunTime;
 use crate::deadline::Deadline;
 use crate::log::{Log, WideEvent, field};
+
+/// The event of a sweep that ended, however it did.
+pub(super) const FINISHED: &str = "sweep.finished";
 
 /// What bounds a run.
 #[derive(Debug, Clone, Copy)]
@@ -39,8 +42,8 @@ pub async fn run<W: Work>(
     let all: Arc<[Account]> = secrets.accounts(whose.marketplace).into();
     let is_meant = |account: &&Account| whose.shop.as_ref().is_none_or(|shop| *shop == account.shop);
     let meant: Vec<Account> = all.iter().filter(is_meant).cloned().collect();
-    if meant.is_empty() && whose.shop.is_some() {
-        return Ok(refused(request, &"the secrets document has no such shop with a token", log));
+    if meant.is_empty() {
+        return Ok(without_shops(request, whose, log));
     }
     let swept = stream::iter(meant)
         .map(|account| shop::sweep(begin(account, Arc::clone(&all)), sweeps, RunTime { deadline, clock }))
@@ -55,9 +58,25 @@ pub async fn run<W: Work>(
     Ok(answer)
 }
 
+/// The answer when nobody is to be swept: who named a shop is refused; a schedule has no shop of its marketplace yet, and is
+/// not behind for that.
+fn without_shops(request: &Request, whose: &Whose, log: &impl Log) -> Answer {
+    const REASON: &str = "the secrets document has no such shop with a token";
+    if whose.shop.is_some() {
+        return refused(request, &REASON, log);
+    }
+    let follows_the_clock = SweepKind::from_name(request.kind()).is_some_and(SweepKind::follows_the_clock);
+    let event = WideEvent::new(FINISHED, Outcome::Finished.as_str())
+        .with(field::SWEEP_KIND, request.kind())
+        .with(field::EVENT_SOURCE, whose.marketplace.as_str())
+        .with(field::SWEEP_LAG_S, follows_the_clock.then_some(0));
+    log.write(event.with(field::REASON, REASON));
+    Answer { sweeps: Vec::new() }
+}
+
 /// The answer to a request that cannot be done as it is.
 pub fn refused(request: &Request, reason: &impl ToString, log: &impl Log) -> Answer {
-    let event = WideEvent::new("sweep.finished", Outcome::Refused.as_str());
+    let event = WideEvent::new(FINISHED, Outcome::Refused.as_str());
     log.write(event.with(field::REASON, reason.to_string()));
     Answer { sweeps: vec![Swept::refused(request, reason)] }
 }

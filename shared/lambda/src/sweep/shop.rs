@@ -103,24 +103,19 @@ async fn begin<'a, S: Sweeps>(
     Ok(Begun::Held(Box::new(held)))
 }
 
-const FINISHED: &str = "sweep.finished";
-
 fn line(work: &impl Work, state: &SweepState, outcome: Outcome, now: UnixMillis) -> WideEvent {
     let account = work.account();
     let source = format!("{}/{}", account.marketplace().as_str(), account.shop);
-    WideEvent::new(FINISHED, outcome.as_str())
+    WideEvent::new(super::run::FINISHED, outcome.as_str())
         .with(field::SWEEP_KIND, work.kind().as_str())
         .with(field::EVENT_SOURCE, source)
         .with(field::SWEEP_LAG_S, lag_s(work.kind(), state, now))
 }
 
-/// How far behind a sweep is that goes on for ever, in seconds; a backfill and an audit have a goal of their own, and
-/// messages are confirmed one by one.
+/// How far behind the clock a sweep is that follows it, in seconds.
 fn lag_s(kind: SweepKind, state: &SweepState, now: UnixMillis) -> Option<i64> {
-    match kind {
-        SweepKind::Incremental | SweepKind::Products => state.watermark.map(|read_to| now.ms_since(read_to) / 1_000),
-        SweepKind::Tmc | SweepKind::Backfill | SweepKind::Audit | SweepKind::Catalogue => None,
-    }
+    let read_to = state.watermark.filter(|_| kind.follows_the_clock());
+    read_to.map(|read_to| now.ms_since(read_to) / 1_000)
 }
 
 /// A sweep that another run is at, or that has to keep silent.
