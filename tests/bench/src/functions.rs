@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use adapters::clock::{Clock, SystemClock};
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use domain::Marketplace;
 use serde_json::{Value, json};
 use simulators::marketplace::server::{Options, Server, ShopOptions};
@@ -54,7 +54,9 @@ const ITEMS_OF_BATCH: u64 = 4;
 /// How much is done.
 #[derive(Debug, Clone, Copy)]
 pub struct Scale {
-    /// Starts of each function, of which the fastest counts: what disturbs one only ever makes it slower.
+    /// How often the programs are unpacked anew, and the starts of each from there. The fastest counts: what disturbs one,
+    /// be it where its pages happen to lie, only ever makes it slower.
+    unpackings: usize,
     starts: usize,
     /// Units of work before they are counted, and those that are.
     warm_up: u64,
@@ -63,9 +65,9 @@ pub struct Scale {
 
 impl Scale {
     /// As it was promised.
-    pub const FULL: Self = Self { starts: 30, warm_up: 500, counted: 5_000 };
+    pub const FULL: Self = Self { unpackings: 10, starts: 20, warm_up: 500, counted: 5_000 };
     /// In moments.
-    pub const QUICK: Self = Self { starts: 5, warm_up: 100, counted: 1_000 };
+    pub const QUICK: Self = Self { unpackings: 2, starts: 5, warm_up: 100, counted: 1_000 };
 }
 
 /// What a unit of work costs, once an instance is warm.
@@ -106,16 +108,35 @@ struct Bench {
 
 /// Measures all of them.
 pub fn run(scale: Scale, rivals: &Rivals) -> anyhow::Result<(Figures, Works)> {
-    let programs = unpacked()?;
     Runtime::new()?.block_on(async {
-        let aws = Aws::start(SECRETS.to_owned()).await?;
-        let market = Server::start(marketplace()).await?;
-        let bench = Bench { scale, aws, market, sender: Sender::new()?, programs };
+        let bench = Bench::new(scale).await?;
         let mut figures = Figures::default();
         bench.starts(&mut figures).await?;
         let works = bench.works(rivals, &mut figures).await?;
         bench.counts(&mut figures).await?;
         Ok((figures, works))
+    })
+}
+
+/// Runs one of them below another program, such as a profiler: its start, and that much of its work.
+pub fn profile(name: &str, events: u64, under: &[PathBuf]) -> anyhow::Result<()> {
+    let name = FUNCTIONS.into_iter().find(|known| *known == name).context("there is no such function")?;
+    Runtime::new()?.block_on(async {
+        let bench = Bench::new(Scale::QUICK).await?;
+        let mut program = bench.program(name);
+        program.command.splice(0..0, under.iter().cloned());
+        let mut instance = Instance::start(&program).await?;
+        for nth in 0..events {
+            let event = match name {
+                "webhook-intake" => bench.sender.push(nth, 1),
+                "status-writer" => events::batch(nth),
+                "payment-callback" => bench.sender.callback(nth, &format!("order-{nth}"))?,
+                "orders-api" => bench.sender.read_order(nth, ORDER),
+                _ => bail!("no event of {name} is made here: profile its start alone"),
+            };
+            instance.invoke(event).await?;
+        }
+        instance.end()
     })
 }
 
@@ -174,8 +195,19 @@ fn environment(aws: &str, market: &str) -> Vec<(&'static str, String)> {
 }
 
 impl Bench {
+    async fn new(scale: Scale) -> anyhow::Result<Self> {
+        let programs = unpacked()?;
+        let aws = Aws::start(SECRETS.to_owned()).await?;
+        let market = Server::start(marketplace()).await?;
+        Ok(Self { scale, aws, market, sender: Sender::new()?, programs })
+    }
+
     fn program(&self, name: &'static str) -> Program {
-        self.program_of(name, vec![self.programs.path().join(name)])
+        self.program_at(name, self.programs.path())
+    }
+
+    fn program_at(&self, name: &'static str, unpacked: &Path) -> Program {
+        self.program_of(name, vec![unpacked.join(name)])
     }
 
     fn program_of(&self, name: &'static str, command: Vec<PathBuf>) -> Program {
@@ -186,9 +218,13 @@ impl Bench {
     async fn starts(&self, figures: &mut Figures) -> anyhow::Result<()> {
         let programs: Vec<Program> = [NO_OP].into_iter().chain(FUNCTIONS).map(|name| self.program(name)).collect();
         let mut fastest = vec![Duration::MAX; programs.len()];
-        for _ in 0..self.scale.starts {
-            for (fastest, program) in fastest.iter_mut().zip(&programs) {
-                *fastest = Instance::start(program).await?.init.min(*fastest);
+        for _ in 0..self.scale.unpackings {
+            let unpacked = unpacked()?;
+            for _ in 0..self.scale.starts {
+                for (fastest, program) in fastest.iter_mut().zip(&programs) {
+                    let program = self.program_at(program.name, unpacked.path());
+                    *fastest = Instance::start(&program).await?.init.min(*fastest);
+                }
             }
         }
         let yardstick = micros(fastest.first().copied().unwrap_or_default());

@@ -46,6 +46,17 @@ enum What {
         #[arg(long)]
         quick: bool,
     },
+    /// One function below a profiler, which is given by its path: where a start goes, and a unit of work
+    Profile {
+        /// Such as webhook-intake
+        name: String,
+        /// Units of work after the start
+        #[arg(long, default_value_t = 0)]
+        events: u64,
+        /// The profiler and its arguments
+        #[arg(last = true, required = true)]
+        under: Vec<PathBuf>,
+    },
     /// What is measured; the parent starts it
     #[command(hide = true)]
     Child(child::Arguments),
@@ -86,6 +97,9 @@ fn of_images(ImageArguments { rclone }: ImageArguments, quick: bool) -> anyhow::
 fn main() -> anyhow::Result<ExitCode> {
     let figures = match Arguments::parse().what {
         What::Child(arguments) => return child::run(arguments).map(|()| ExitCode::SUCCESS),
+        What::Profile { name, events, under } => {
+            return functions::profile(&name, events, &under).map(|()| ExitCode::SUCCESS);
+        }
         What::Functions { functions, quick } => of_functions(functions, quick)?,
         What::Images { images, quick } => of_images(images, quick)?,
         What::All { functions, images, quick } => {

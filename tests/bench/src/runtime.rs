@@ -17,6 +17,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -115,6 +116,14 @@ impl Instance {
     /// What it cost up to now.
     pub fn cost(&self) -> anyhow::Result<Cost> {
         Ok(Cost::of(self.child.id())?)
+    }
+
+    /// Asks it to end, and waits until it did: whoever watches it has something to write then.
+    pub fn end(mut self) -> anyhow::Result<()> {
+        let process = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("it has no process")?;
+        kill_process(process, Signal::TERM)?;
+        self.child.wait()?;
+        Ok(())
     }
 
     /// How many bytes it logged up to now.
