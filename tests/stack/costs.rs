@@ -172,7 +172,7 @@ fn bytes(name: &str, value: &AttributeValue) -> usize {
 }
 
 pub async fn item_sizes(stage: Arc<Stage>) -> anyhow::Result<()> {
-    let client = aws_sdk_dynamodb::Client::new(&stage.session.config);
+    let client = stage.session.dynamodb();
     let (mut largest, mut count) = (0, 0);
     for table in ["orders", "trades"] {
         let mut pages = client.scan().table_name(stage.session.stack.table(table)?).into_paginator().items().send();

@@ -105,7 +105,7 @@ pub async fn hostile(stage: Arc<Stage>) -> anyhow::Result<()> {
 
 /// How many items the tables of facts and messages the quarantine and the dead-letter queue hold.
 async fn kept(stage: &Stage) -> anyhow::Result<Vec<u64>> {
-    let client = aws_sdk_dynamodb::Client::new(&stage.session.config);
+    let client = stage.session.dynamodb();
     let mut counts = vec![stage.messages("quarantine").await?, stage.messages("events_dlq").await?];
     for table in ["orders", "trades", "payments"] {
         let mut pages = client.scan().table_name(stage.session.stack.table(table)?).into_paginator().send();

@@ -494,11 +494,14 @@ mod tests {
             r#"{"marketplaces": {
                 "1688": {"a": {"app_key": "1", "app_secrets": ["CANARY"], "access_token": "CANARY", "member_id": "m"}},
                 "taobao": {"a": {"app_key": "1", "app_secrets": ["CANARY"], "session": "CANARY", "seller_nick": "n"}}},
+                "gateways": {"stripe": {"signing_secrets": ["CANARY"]}},
                 "clients": {"shop": {"secrets": ["CANARY"]}}}"#,
         )
         .unwrap();
-        assert_eq!(secrets.unusable(), 0);
         assert!(!format!("{secrets:?}").contains("CANARY"));
+        assert!(secrets.gateway(Gateway::Stripe).is_ok());
+        assert_eq!(secrets.unusable(), 0);
+        assert!(!format!("{secrets:?}").contains("CANARY"), "now that the gateway's are read");
         let error = Secrets::from_json(r#"{"clients": "CANARY"}"#).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("CANARY"));
     }

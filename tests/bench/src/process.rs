@@ -75,10 +75,9 @@ pub struct Ran {
 /// Looks until it has ended, but leaves it in the process table: there its processor time can still be read.
 fn watch(child: &Child) -> io::Result<Cost> {
     let id = child.id().to_string();
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
     let mut peak = 0;
-    while waitid(WaitId::Pid(pid), options)?.is_none() {
+    while waitid(WaitId::Pid(Pid::from_child(child)), options)?.is_none() {
         peak = peak.max(peak_bytes(&id).unwrap_or(0));
         std::thread::sleep(Duration::from_millis(LOOK_MS));
     }

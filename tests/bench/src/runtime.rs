@@ -120,8 +120,7 @@ impl Instance {
 
     /// Asks it to end, and waits until it did: whoever watches it has something to write then.
     pub fn end(mut self) -> anyhow::Result<()> {
-        let process = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("it has no process")?;
-        kill_process(process, Signal::TERM)?;
+        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
         self.child.wait()?;
         Ok(())
     }

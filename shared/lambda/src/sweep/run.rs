@@ -43,7 +43,7 @@ pub async fn run<W: Work>(
     let is_meant = |account: &&Account| whose.shop.as_ref().is_none_or(|shop| *shop == account.shop);
     let meant: Vec<Account> = all.iter().filter(is_meant).cloned().collect();
     if meant.is_empty() {
-        return Ok(without_shops(request, whose, log));
+        return Ok(without_shops(request, whose, secrets.unusable(), log));
     }
     let swept = stream::iter(meant)
         .map(|account| shop::sweep(begin(account, Arc::clone(&all)), sweeps, RunTime { deadline, clock }))
@@ -59,17 +59,19 @@ pub async fn run<W: Work>(
 }
 
 /// The answer when nobody is to be swept: who named a shop is refused; a schedule has no shop of its marketplace yet, and is
-/// not behind for that.
-fn without_shops(request: &Request, whose: &Whose, log: &impl Log) -> Answer {
+/// not behind for that. Unless a part of the document is unusable: the shop may be in that part, and nobody is told that all
+/// is well.
+fn without_shops(request: &Request, whose: &Whose, unusable: usize, log: &impl Log) -> Answer {
     const REASON: &str = "the secrets document has no such shop with a token";
     if whose.shop.is_some() {
         return refused(request, &REASON, log);
     }
     let follows_the_clock = SweepKind::from_name(request.kind()).is_some_and(SweepKind::follows_the_clock);
+    let is_well = follows_the_clock && unusable == 0;
     let event = WideEvent::new(FINISHED, Outcome::Finished.as_str())
         .with(field::SWEEP_KIND, request.kind())
         .with(field::EVENT_SOURCE, whose.marketplace.as_str())
-        .with(field::SWEEP_LAG_S, follows_the_clock.then_some(0));
+        .with(field::SWEEP_LAG_S, is_well.then_some(0));
     log.write(event.with(field::REASON, REASON));
     Answer { sweeps: Vec::new() }
 }
