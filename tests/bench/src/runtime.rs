@@ -4,6 +4,7 @@
 
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +18,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -118,9 +119,9 @@ impl Instance {
         Ok(Cost::of(self.child.id())?)
     }
 
-    /// Asks it to end, and waits until it did: whoever watches it has something to write then.
+    /// Ends it, and who watches it, as Ctrl-C does in a terminal; waits until they did: a profiler has something to write then.
     pub fn end(mut self) -> anyhow::Result<()> {
-        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+        kill_process_group(Pid::from_child(&self.child), Signal::INT)?;
         self.child.wait()?;
         Ok(())
     }
@@ -152,6 +153,7 @@ fn spawn(program: &Program, address: &str) -> anyhow::Result<Child> {
         .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        .process_group(0)
         .spawn()
         .with_context(|| format!("cannot start {}", command.display()))
 }
