@@ -3,6 +3,7 @@
 use anyhow::{Context, bail};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Builder;
+use aws_sdk_s3::operation::head_bucket::HeadBucketError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, Delete, ObjectIdentifier};
 use aws_types::SdkConfig;
@@ -38,8 +39,10 @@ pub(crate) async fn make_bucket(config: &SdkConfig, bucket: &str) -> anyhow::Res
 /// Takes everything out of a bucket, and the bucket away. One that is not there is no error.
 pub(super) async fn remove_bucket(config: &SdkConfig, bucket: &str) -> anyhow::Result<()> {
     let client = s3(config);
-    if client.head_bucket().bucket(bucket).send().await.is_err() {
-        return Ok(());
+    match client.head_bucket().bucket(bucket).send().await {
+        Ok(_) => {}
+        Err(error) if error.as_service_error().is_some_and(HeadBucketError::is_not_found) => return Ok(()),
+        Err(error) => return Err(error).with_context(|| format!("cannot look at the bucket {bucket}")),
     }
     loop {
         let page = client.list_objects_v2().bucket(bucket).send().await;

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use clap::Args;
 
-use super::{CODE_BUCKET, code, stack};
+use super::{CODE_BUCKET, code, is_made_for, stack};
 use crate::stack::{Choice, Stack};
 use crate::table::step;
 
@@ -17,7 +17,7 @@ use crate::table::step;
 Without --data the facts stay: the tables of orders, payments, trades, sweeps and images, the buckets of details and of
 pictures, and the secret. The queues go, with what they hold: see that they are empty (`sampan status`).")]
 pub struct DestroyArguments {
-    /// The facts too: tables, buckets and the secret, which nobody can bring back
+    /// The facts too: tables, buckets and the secret
     #[arg(long)]
     pub data: bool,
     /// Do not ask
@@ -61,8 +61,7 @@ pub async fn destroy(settings: &Settings, name: &str, with_data: bool) -> anyhow
             Err(error) => return Err(error).with_context(|| format!("cannot delete the table {table}")),
         }
     }
-    let code =
-        parameters.get(CODE_BUCKET).filter(|bucket| bucket.starts_with(&format!("{}-code-", name.to_lowercase())));
+    let code = parameters.get(CODE_BUCKET).filter(|bucket| is_made_for(name, bucket));
     for bucket in facts.buckets.values().chain(code) {
         code::remove_bucket(&config, bucket).await?;
     }

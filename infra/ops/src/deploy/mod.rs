@@ -84,8 +84,8 @@ pub struct Arguments {
     /// What the functions were built for
     #[arg(long, default_value = Architecture::HERE.as_str())]
     pub arch: Architecture,
-    /// A parameter of the template, as NAME=VALUE; may be given several times, or with commas
-    #[arg(long = "parameter", env = "SAMPAN_PARAMETERS", value_name = "NAME=VALUE", value_delimiter = ',')]
+    /// A parameter of the template, as NAME=VALUE; may be given several times, or with commas between them
+    #[arg(long = "parameter", env = "SAMPAN_PARAMETERS", value_name = "NAME=VALUE")]
     pub parameters: Vec<String>,
     /// A secrets document, which takes the place of the one that the stack has
     #[arg(long, value_name = "FILE")]
@@ -136,13 +136,23 @@ pub async fn deploy(settings: &Settings, name: &str, arguments: &Arguments) -> a
     Ok(stack)
 }
 
-/// Parameters as they are written on a command line.
-pub(crate) fn chosen(parameters: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
-    let pair = |text: &String| {
-        let (name, value) = text.split_once('=').with_context(|| format!("{text} is not NAME=VALUE"))?;
-        Ok((name.to_owned(), value.to_owned()))
-    };
-    parameters.iter().map(pair).collect()
+/// Parameters as they are written on a command line: `A=1,B=2`. A value may be a list: in `A=1,2,B=3` the 2 is of A.
+pub(crate) fn chosen(texts: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut chosen = BTreeMap::new();
+    for text in texts {
+        let mut last: Option<&mut String> = None;
+        for piece in text.split(',').filter(|piece| !piece.is_empty()) {
+            if let Some((name, value)) = piece.split_once('=') {
+                chosen.insert(name.to_owned(), value.to_owned());
+                last = chosen.get_mut(name);
+            } else {
+                let value = last.as_mut().with_context(|| format!("{piece} is not NAME=VALUE"))?;
+                value.push(',');
+                value.push_str(piece);
+            }
+        }
+    }
+    Ok(chosen)
 }
 
 /// The parameters that say where the code is.
@@ -154,9 +164,20 @@ pub(crate) fn of_code(bucket: &str, packages: &[Package]) -> BTreeMap<String, St
 /// The name of a bucket that is made for a stack.
 fn new_bucket(stack: &str) -> String {
     let letters = std::iter::repeat_with(|| fastrand::char('a'..='z')).take(BUCKET_LETTERS);
+    bucket_start(stack) + &letters.collect::<String>()
+}
+
+/// What that name begins with, before its letters.
+fn bucket_start(stack: &str) -> String {
     let stack = stack.to_lowercase();
     let room = BUCKET_NAME_MAX - "-code-".len() - BUCKET_LETTERS;
-    format!("{}-code-{}", stack.get(..room).unwrap_or(&stack), letters.collect::<String>())
+    format!("{}-code-", stack.get(..room).unwrap_or(&stack))
+}
+
+/// Whether a bucket was made for that stack, and is no other that somebody named.
+fn is_made_for(stack: &str, bucket: &str) -> bool {
+    let letters = bucket.strip_prefix(&bucket_start(stack));
+    letters.is_some_and(|it| it.len() == BUCKET_LETTERS && it.bytes().all(|letter| letter.is_ascii_lowercase()))
 }
 
 /// CloudFormation compares keys with what it deployed last, and does not look at the functions. Where something else put
@@ -175,4 +196,32 @@ async fn settle_code(config: &SdkConfig, stack: &Stack, bucket: &str, packages: 
         step("Code", &format!("{name} had other code than was deployed; it has this one now"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_may_be_a_list_and_what_belongs_to_no_name_is_refused() {
+        let read = |texts: &[&str]| chosen(&texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>());
+        let both = read(&["ImageHosts=alicdn.com,cdn.example,Thumbnails=off", "Url=https://a.example/?b=c"]).unwrap();
+        assert_eq!(both["ImageHosts"], "alicdn.com,cdn.example");
+        assert_eq!(both["Thumbnails"], "off");
+        assert_eq!(both["Url"], "https://a.example/?b=c");
+        assert!(read(&["Thumbnails=off", "cdn.example"]).is_err(), "which may be a mistyped name");
+        assert!(read(&[""]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_bucket_that_somebody_named_is_not_taken_for_one_of_ours() {
+        for stack in ["shop", "Shop-2", &"s".repeat(128)] {
+            assert!(is_made_for(stack, &new_bucket(stack)), "{stack}");
+        }
+        for named in
+            ["shop-code-artifacts", "shop-code-", "shop-code-abcdefghijkl-2", "shop", "shopping-code-abcdefghijkl"]
+        {
+            assert!(!is_made_for("shop", named), "{named}");
+        }
+    }
 }

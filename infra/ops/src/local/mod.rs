@@ -78,8 +78,8 @@ pub struct Options {
     /// Whether marketplaces are asked by the schedules
     #[arg(long, env = "SAMPAN_SCHEDULES", default_value = "on")]
     pub schedules: Schedules,
-    /// A parameter of the template, as NAME=VALUE; may be given several times, or with commas
-    #[arg(long = "parameter", env = "SAMPAN_PARAMETERS", value_name = "NAME=VALUE", value_delimiter = ',')]
+    /// A parameter of the template, as NAME=VALUE; may be given several times, or with commas between them
+    #[arg(long = "parameter", env = "SAMPAN_PARAMETERS", value_name = "NAME=VALUE")]
     pub parameters: Vec<String>,
     /// The directory of the running stack: its facts, its log, its process
     #[arg(skip)]
