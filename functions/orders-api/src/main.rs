@@ -14,15 +14,15 @@ async fn main() -> anyhow::Result<()> {
     lambda::log::init();
     let config = Config::from_environment()?;
     let aws = connect(config.aws);
-    let secrets = SecretsManager::new(&aws, config.secret_id);
-    let cache = SecretCache::default();
-    // Reads the secrets, and opens the connection to them, before the first client waits; makes ours meanwhile.
-    let reading = cache.read(&secrets, SystemClock.now(), KEPT_MS_MAX);
-    let (_, dynamodb) = tokio::join!(reading, async { DynamoClient::new(&aws) });
+    let dynamodb = DynamoClient::new(&aws);
     let orders = DynamoOrders::new(&dynamodb, config.orders_table);
     let trades = DynamoTrades::new(&dynamodb, config.trades_table);
     let ledger = DynamoLedger::new(&dynamodb, config.payments_table);
     let nonces = DynamoNonces::new(&dynamodb, config.nonces_table);
+    let secrets = SecretsManager::new(&aws, config.secret_id);
+    let cache = SecretCache::default();
+    // Reads the secrets, and opens the connection to them, before the first client waits.
+    cache.read(&secrets, SystemClock.now(), KEPT_MS_MAX).await.ok();
     let (quotes, log) = (QuoteCache::default(), Stdout::of(lambda::config::function_name()));
     let (facts, client) = ((&orders, &trades, &ledger), (&nonces, &secrets, &cache));
     let rates = (&config.rates, &quotes, config.quote_tolerance_percent);

@@ -15,12 +15,11 @@ async fn main() -> anyhow::Result<()> {
     lambda::log::init();
     let config = Config::from_environment()?;
     let aws = connect(config.aws);
+    let ledger = DynamoLedger::new(&DynamoClient::new(&aws), config.payments_table);
     let secrets = SecretsManager::new(&aws, config.secret_id);
     let (cache, certificates) = (SecretCache::default(), (PaypalCertificates::default(), CertificateCache::default()));
-    // Reads the secrets, and opens the connection to them, before the first gateway waits; makes the client meanwhile.
-    let reading = cache.read(&secrets, SystemClock.now(), KEPT_MS_MAX);
-    let (_, dynamodb) = tokio::join!(reading, async { DynamoClient::new(&aws) });
-    let ledger = DynamoLedger::new(&dynamodb, config.payments_table);
+    // Reads the secrets, and opens the connection to them, before the first gateway waits.
+    cache.read(&secrets, SystemClock.now(), KEPT_MS_MAX).await.ok();
     let log = Stdout::of(lambda::config::function_name());
     let (ledger, log, keys) = (&ledger, &log, (&secrets, &cache, &certificates.0, &certificates.1));
     let handle = |request, deadline| handle(request, deadline, ledger, keys, &SystemClock, log);

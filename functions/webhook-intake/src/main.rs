@@ -12,12 +12,11 @@ async fn main() -> anyhow::Result<()> {
     lambda::log::init();
     let config = Config::from_environment()?;
     let aws = connect(config.aws);
+    let queue = SqsEventQueue::new(&SqsClient::new(&aws), config.events_queue_url);
     let secrets = SecretsManager::new(&aws, config.secret_id);
     let cache = SecretCache::default();
-    // Reads the secrets, and opens the connection to them, before the first sender waits; makes the client meanwhile.
-    let reading = cache.read(&secrets, SystemClock.now(), KEPT_MS_MAX);
-    let (_, sqs) = tokio::join!(reading, async { SqsClient::new(&aws) });
-    let queue = SqsEventQueue::new(&sqs, config.events_queue_url);
+    // Reads the secrets, and opens the connection to them, before the first sender waits.
+    cache.read(&secrets, SystemClock.now(), KEPT_MS_MAX).await.ok();
     let log = Stdout::of(lambda::config::function_name());
     let (queue, secrets, cache, log) = (&queue, &secrets, &cache, &log);
     let handle = |request, deadline| handle(request, deadline, queue, secrets, cache, &SystemClock, log);
