@@ -13,7 +13,7 @@ use lambda::deadline::Deadline;
 use lambda::log::{Log, WideEvent, field, metric};
 use serde::{Deserialize, Serialize};
 
-/// How far back captures are looked at, in milliseconds: 60 days. What asks for a person that long was told 60 times.
+/// How far back captures are looked at, in milliseconds: 60 days. What asks for a person that long stood in 60 checks.
 pub const SINCE_MS: i64 = 60 * 86_400_000;
 /// Orders that are read at once, each by up to four calls.
 const AT_ONCE_MAX: usize = 16;
