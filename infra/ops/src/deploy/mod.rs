@@ -141,12 +141,13 @@ pub(crate) fn chosen(texts: &[String]) -> anyhow::Result<BTreeMap<String, String
     let mut chosen = BTreeMap::new();
     for text in texts {
         let mut last: Option<&mut String> = None;
-        for piece in text.split(',').filter(|piece| !piece.is_empty()) {
+        for piece in text.split(',') {
             if let Some((name, value)) = piece.split_once('=') {
                 chosen.insert(name.to_owned(), value.to_owned());
                 last = chosen.get_mut(name);
             } else {
-                let value = last.as_mut().with_context(|| format!("{piece} is not NAME=VALUE"))?;
+                let value = last.as_mut().filter(|_| !piece.is_empty());
+                let value = value.with_context(|| format!("{piece:?} of {text:?} is not NAME=VALUE"))?;
                 value.push(',');
                 value.push_str(piece);
             }
@@ -210,7 +211,9 @@ mod tests {
         assert_eq!(both["Thumbnails"], "off");
         assert_eq!(both["Url"], "https://a.example/?b=c");
         assert!(read(&["Thumbnails=off", "cdn.example"]).is_err(), "which may be a mistyped name");
-        assert!(read(&[""]).unwrap().is_empty());
+        for text in ["", "Thumbnails=off,", "ImageHosts=alicdn.com,,cdn.example"] {
+            assert!(read(&[text]).is_err(), "{text:?}");
+        }
     }
 
     #[test]
