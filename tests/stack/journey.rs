@@ -1,11 +1,11 @@
 //! The main job through the stack: webhook, queue, writer, view.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use adapters::aws::SqsQuarantine;
 use anyhow::{Context, ensure};
 use reqwest::Method;
+use sampan::queues::{self, QuarantineCommand};
 use serde_json::json;
 
 use crate::stage::{Stage, fresh_trade, links, now, status_push};
@@ -57,8 +57,10 @@ pub async fn poison(stage: Arc<Stage>) -> anyhow::Result<()> {
     ensure!(message.body() == Some("not an event"), "{message:?}");
     ensure!(reason == Some("malformed: not JSON at line 1 column 2"), "{reason:?}");
     let handle = message.receipt_handle().context("no receipt")?;
-    sqs.delete_message().queue_url(quarantine).receipt_handle(handle).send().await?;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    let back = sqs.change_message_visibility().queue_url(quarantine).receipt_handle(handle).visibility_timeout(0);
+    back.send().await?;
+    let id = message.message_id().context("no id")?.to_owned();
+    queues::quarantine(&stage.session, QuarantineCommand::Discard { id }).await?;
     ensure!(stage.messages("quarantine").await? == 0, "quarantine holds more than the poison");
     Ok(())
 }

@@ -92,6 +92,12 @@ pub enum QuarantineCommand {
     },
     /// Put messages back on the queue of their work, then delete them here
     Replay(ReplayArguments),
+    /// Delete a message that nobody will ever read, for good
+    Discard {
+        /// The one with this id, as `quarantine list` shows it
+        #[arg(long, value_name = "ID")]
+        id: String,
+    },
 }
 
 /// Which messages to put back.
@@ -148,6 +154,7 @@ pub async fn quarantine(session: &Session, command: QuarantineCommand) -> anyhow
             Ok(())
         }
         QuarantineCommand::Replay(ReplayArguments { id: Some(id), .. }) => replay_one(session, &id).await,
+        QuarantineCommand::Discard { id } => discard_one(session, &id).await,
         QuarantineCommand::Replay(ReplayArguments { id: None, .. }) => {
             move_all(session, "quarantine", Queue::of, None, "Replaying").await
         }
@@ -258,23 +265,48 @@ async fn move_one(
     let name = queue.as_str();
     let send = client.send_message().queue_url(session.stack.queue(name)?).message_body(body);
     send.send().await.with_context(|| format!("cannot send to {name}"))?;
-    let delete = client.delete_message().queue_url(from);
-    let deleted = delete.set_receipt_handle(message.receipt_handle().map(str::to_owned)).send().await;
+    let deleted = delete(client, from, message).await;
     deleted.with_context(|| format!("it is on the {name} queue, and cannot be deleted where it was kept"))?;
     Ok(queue)
 }
 
-/// Puts the message with this id back.
-pub(crate) async fn replay_one(session: &Session, id: &str) -> anyhow::Result<()> {
+async fn delete(client: &Client, queue: &str, message: &Message) -> anyhow::Result<()> {
+    let delete = client.delete_message().queue_url(queue);
+    delete.set_receipt_handle(message.receipt_handle().map(str::to_owned)).send().await?;
+    Ok(())
+}
+
+/// Does something with the message of the quarantine that has this id; the others are handed back.
+async fn with_one<T>(
+    session: &Session,
+    id: &str,
+    act: impl AsyncFnOnce(&Client, &str, &Message) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     let (client, queue) = (session.sqs(), session.stack.queue("quarantine")?);
     let (mut held, missing) = hold(&client, queue).await?;
-    let moved = match (held.remove(id), missing) {
-        (Some(message), _) => move_one((session, &client), queue, Queue::of, &message).await,
+    let done = match (held.remove(id), missing) {
+        (Some(message), _) => act(&client, queue, &message).await,
         (None, None) => Err(anyhow!("the quarantine has no message {id}")),
         (None, Some(missing)) => Err(anyhow!("no message {id} among those that were seen; {missing}")),
     };
     release(&client, queue, held.values()).await;
-    step("Replaying", &format!("1 message is on the {} queue again", moved?.as_str()));
+    done
+}
+
+/// Puts the message with this id back.
+pub(crate) async fn replay_one(session: &Session, id: &str) -> anyhow::Result<()> {
+    let moved = with_one(session, id, async |client, queue, message| {
+        move_one((session, client), queue, Queue::of, message).await
+    });
+    step("Replaying", &format!("1 message is on the {} queue again", moved.await?.as_str()));
+    Ok(())
+}
+
+/// Deletes the message with this id.
+async fn discard_one(session: &Session, id: &str) -> anyhow::Result<()> {
+    let deleted = with_one(session, id, async |client, queue, message| delete(client, queue, message).await);
+    deleted.await.context("it cannot be deleted")?;
+    step("Discarding", "1 message is gone");
     Ok(())
 }
 

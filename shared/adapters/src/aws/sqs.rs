@@ -1,5 +1,6 @@
 //! The queues on SQS: batches of ten and of bytes, sending again only what failed.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use aws_sdk_sqs::Client;
@@ -21,6 +22,10 @@ const QUARANTINE: &str = "quarantine.put";
 const BATCH_MESSAGES_MAX: usize = 10;
 /// Bytes in one call. AWS takes 1 MiB since 2025; emulators and older regions take this.
 const BATCH_BYTES_MAX: usize = 262_144;
+/// Bytes of one attribute of a message in quarantine, with its name and type.
+const ATTRIBUTE_BYTES_MAX: usize = 4_096;
+/// What is said of a message that is not in quarantine as it came.
+const NOT_WHOLE: &str = " (cut, or without characters that a queue cannot hold)";
 /// Tries for entries that SQS took the call of and refused themselves.
 const ENTRY_ATTEMPTS_MAX: usize = 3;
 /// Calls side by side for one delivery: the largest push is 30 calls, and its sender waits a second.
@@ -156,14 +161,43 @@ impl SqsQuarantine {
 
 impl Quarantine for SqsQuarantine {
     async fn put(&self, message: &Quarantined) -> Result<(), PortError> {
-        let text = |text: &str| MessageAttributeValue::builder().data_type("String").string_value(text).build().ok();
-        let call = self.client.send_message().queue_url(&self.queue_url).message_body(&message.body);
-        let call =
-            text(&message.reason).into_iter().fold(call, |call, reason| call.message_attributes(Self::REASON, reason));
+        let body = holdable(&message.body, BATCH_BYTES_MAX - 2 * ATTRIBUTE_BYTES_MAX);
+        let reason = match &body {
+            Cow::Borrowed(_) => message.reason.clone(),
+            Cow::Owned(_) => format!("{}{NOT_WHOLE}", holdable(&message.reason, ATTRIBUTE_BYTES_MAX / 2)),
+        };
+        let text = |text: &str| {
+            let text = holdable(text, ATTRIBUTE_BYTES_MAX - 64);
+            MessageAttributeValue::builder().data_type("String").string_value(text).build().ok()
+        };
+        let call = self.client.send_message().queue_url(&self.queue_url).message_body(body);
+        let call = text(&reason).into_iter().fold(call, |call, reason| call.message_attributes(Self::REASON, reason));
         let call =
             text(&message.message_id).into_iter().fold(call, |call, id| call.message_attributes(Self::MESSAGE_ID, id));
         call.send().await.map(drop).map_err(|error| classify(QUARANTINE, error))
     }
+}
+
+/// The text as a queue can hold it: not empty, no longer than this, and without the characters that SQS does not take. What
+/// cannot be read comes from outside and may be anything; a sweep that could not set it aside would stand still for ever.
+/// Source: SQS SendMessage, MessageBody.
+fn holdable(text: &str, bytes_max: usize) -> Cow<'_, str> {
+    let is_taken = |letter: char| match letter {
+        '\t' | '\n' | '\r' => true,
+        '\u{fffe}' | '\u{ffff}' => false,
+        letter => letter >= ' ',
+    };
+    if !text.is_empty() && text.len() <= bytes_max && text.chars().all(is_taken) {
+        return Cow::Borrowed(text);
+    }
+    let mut held = String::with_capacity(text.len().min(bytes_max));
+    for letter in text.chars().map(|letter| if is_taken(letter) { letter } else { char::REPLACEMENT_CHARACTER }) {
+        if held.len() + letter.len_utf8() > bytes_max {
+            break;
+        }
+        held.push(letter);
+    }
+    Cow::Owned(if held.is_empty() { "(nothing)".to_owned() } else { held })
 }
 
 #[cfg(test)]

@@ -574,7 +574,20 @@ pub async fn quarantine(quarantine: &impl Quarantine, take: impl AsyncFn(usize) 
     }
     let mut taken = take(kept.len()).await?;
     taken.sort_by(|one, other| one.message_id.cmp(&other.message_id));
-    expect("what is kept comes out with its reason", taken == kept, true)
+    expect("what is kept comes out with its reason", taken == kept, true)?;
+    let beginning = "x".repeat(100);
+    let unholdable =
+        [message("m3", format!("{beginning}\u{1}\u{ffff}{}", "y".repeat(2_000_000))), message("m4", String::new())];
+    for one in &unholdable {
+        quarantine.put(one).await?;
+    }
+    let mut taken = take(unholdable.len()).await?;
+    taken.retain(|taken| unholdable.iter().any(|put| put.message_id == taken.message_id));
+    taken.sort_by(|one, other| one.message_id.cmp(&other.message_id));
+    let has_reason = taken.iter().zip(&unholdable).all(|(taken, put)| taken.reason.starts_with(&put.reason));
+    let begins = taken.first().is_some_and(|taken| taken.body.starts_with(&beginning));
+    let all = (taken.len(), has_reason, begins);
+    expect("what no queue holds is kept as far as it does, with its reason", all, (unholdable.len(), true, true))
 }
 
 /// The promises of [`SecretsSource`]: of one that holds a document with a client, and of one that holds none.
