@@ -194,8 +194,15 @@ async fn whatever_call_fails_the_check_says_so_and_finds_everything_the_next_tim
     }
 }
 
+/// How a look at an order goes wrong.
+#[derive(Clone, Copy)]
+enum Wrong {
+    Unreadable,
+    WithoutEnd,
+}
+
 /// A table of orders of which one cannot be read.
-struct Damaged(MemoryOrders, OrderId);
+struct Damaged(MemoryOrders, OrderId, Wrong);
 
 impl OrderStore for Damaged {
     async fn report(&self, order: &OrderId, reports: &[OrderReport]) -> Result<Vec<Outcome>, PortError> {
@@ -207,7 +214,11 @@ impl OrderStore for Damaged {
     }
 
     async fn read(&self, order: &OrderId) -> Result<OrderFacts, PortError> {
-        if *order == self.1 { Err(PortError::unreadable("orders.read")) } else { self.0.read(order).await }
+        match self.2 {
+            _ if *order != self.1 => self.0.read(order).await,
+            Wrong::Unreadable => Err(PortError::unreadable("orders.read")),
+            Wrong::WithoutEnd => std::future::pending().await,
+        }
     }
 
     async fn orders_of(&self, trade: &TradeKey) -> Result<Vec<OrderId>, PortError> {
@@ -222,7 +233,7 @@ impl OrderStore for Damaged {
 #[tokio::test]
 async fn an_order_that_cannot_be_read_is_named_and_hides_no_other() {
     let shop = shop_of_all_kinds().await;
-    let orders = Damaged(shop.orders.clone(), OrderId::new("arrived").unwrap());
+    let orders = Damaged(shop.orders.clone(), OrderId::new("arrived").unwrap(), Wrong::Unreadable);
     let log = MemoryLog::default();
     let facts = (&orders, &shop.trades, &shop.ledger);
     let deadline = Deadline::from_lambda(u64::MAX);
@@ -231,6 +242,30 @@ async fn an_order_that_cannot_be_read_is_named_and_hides_no_other() {
     assert_eq!((found(&answer), answer.count), (expected.to_vec(), 3));
     let line = log.all().pop().unwrap();
     assert_eq!((line.get("outcome"), count(&line, metric::CHECK_UNFINISHED)), (Some(&json!("unreadable")), json!(1)));
+}
+
+#[tokio::test]
+async fn a_check_that_is_held_up_ends_in_time_tells_what_it_found_and_is_an_error_when_it_comes_no_further() {
+    let shop = shop_of_all_kinds().await;
+    let orders = Damaged(shop.orders.clone(), OrderId::new("paid").unwrap(), Wrong::WithoutEnd);
+    let facts = (&orders, &shop.trades, &shop.ledger);
+    let ends_at = u64::try_from(NOW + lambda::deadline::MARGIN_MS).unwrap() + 100;
+    let (mut after, mut lines, mut answers) = (Value::Null, Vec::new(), 0);
+    let error = loop {
+        let log = MemoryLog::default();
+        let request: Request = serde_json::from_value(json!({ "after": after })).unwrap();
+        let answer = handle(request, Deadline::from_lambda(ends_at), facts, (&shop.clock, &log)).await;
+        lines.extend(log.all());
+        match answer {
+            Ok(answer) => after = serde_json::to_value(answer.next.unwrap()).unwrap(),
+            Err(error) => break error,
+        }
+        answers += 1;
+        assert!(answers < 20);
+    };
+    assert!(error.chain().contains("before the deadline"), "{}", error.chain());
+    assert_eq!(lines.last().unwrap().get("outcome"), Some(&json!("failed")));
+    assert!(lines.iter().all(|line| is_no_all_clear(line)));
 }
 
 /// A check whose calls fail by a plan; its last line when it does.

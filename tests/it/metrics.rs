@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use adapters::testing::{Fault, FaultPlan};
 use lambda::log::{WideEvent, field, metric};
 use protocols::cloudevents;
 use serde_json::{Value, json};
@@ -13,12 +14,14 @@ const TEMPLATE: &str = include_str!("../../infra/template.yaml");
 const RUNBOOK: &str = include_str!("../../infra/README.md");
 const NAMESPACE: &str = "Sampan";
 /// Metrics of AWS that are watched, with their dimension. Sources: SQS developer guide, "Available CloudWatch metrics";
-/// Lambda developer guide, "Types of metrics for Lambda functions".
-const OF_AWS: [(&str, &str, &[&str]); 4] = [
+/// Lambda developer guide, "Types of metrics for Lambda functions"; API Gateway developer guide, "Work with metrics for HTTP
+/// APIs".
+const OF_AWS: [(&str, &str, &[&str]); 5] = [
     ("AWS/SQS", "ApproximateAgeOfOldestMessage", &["QueueName"]),
     ("AWS/SQS", "ApproximateNumberOfMessagesVisible", &["QueueName"]),
     ("AWS/Lambda", "Throttles", &["FunctionName"]),
-    ("AWS/Lambda", "Errors", &["FunctionName", "Resource"]),
+    ("AWS/Lambda", "Errors", &["FunctionName"]),
+    ("AWS/ApiGateway", "5xx", &["ApiId"]),
 ];
 /// Counters that are for queries of the log alone.
 const UNWATCHED: [&str; 2] = [metric::UNRECOGNISED_STATUS, metric::AUDIT_FOUND];
@@ -110,7 +113,7 @@ fn what_alarms_and_dashboard_watch_is_told_by_the_code_with_the_same_dimensions_
     assert_eq!(watched.difference(&known).collect::<Vec<_>>(), Vec::<&Named>::new(), "watched, and told by nobody");
     let unwatched: BTreeSet<&str> = told.difference(&watched).map(|(_, name, _)| name.as_str()).collect();
     assert_eq!(unwatched, UNWATCHED.into(), "told, and watched by nobody");
-    assert!(of_alarms().len() >= 32 && of_dashboard().len() >= 33);
+    assert!(of_alarms().len() >= 41 && of_dashboard().len() >= 45);
 }
 
 #[test]
@@ -119,9 +122,23 @@ fn every_alarm_has_its_steps_in_the_runbook_names_a_command_and_tells_whoever_is
         let name = value(block, "AlarmName: !Sub ${AWS::StackName}");
         assert!(RUNBOOK.contains(&format!("`\u{2026}{name}`")), "infra/README.md says nothing of {name}");
         assert!(block.contains("`sampan"), "{name} names no command");
-        for key in ["AlarmActions:", "OKActions:"] {
-            assert!(value(block, key).contains("AlarmTopicArn"), "{name}");
-        }
+        assert!(value(block, "AlarmActions:").contains("AlarmTopicArn"), "{name}");
+        // What only a check of the next night can take back has no end that anybody is told of.
+        let is_told_each_night = ["-paid-too-long", "-paid-not-created"].contains(&name);
+        let tells_its_end =
+            block.lines().any(|line| line.trim().starts_with("OKActions:") && line.contains("AlarmTopicArn"));
+        assert_ne!(tells_its_end, is_told_each_night, "{name}");
+    }
+}
+
+#[test]
+fn status_tells_in_a_terminal_of_every_counter_that_an_alarm_watches() {
+    const STATUS: &str = include_str!("../../infra/ops/src/status/activity.rs");
+    // Told otherwise: by the outcome `failed`, and by what waits in quarantine.
+    let told_otherwise = [metric::SWEEP_FAILED, metric::IMAGE_REFUSED];
+    let watched = metric::COUNTERS.iter().filter(|name| !UNWATCHED.contains(name) && !told_otherwise.contains(name));
+    for name in watched {
+        assert!(STATUS.contains(&format!("(\"{name}\", ")), "{name}");
     }
 }
 
@@ -156,9 +173,21 @@ async fn counted() -> Vec<WideEvent> {
     let queued = shop.events.all().into_iter().map(|event| cloudevents::write(&event).unwrap());
     shop.write(batch(queued)).await.unwrap();
     let mut lines = shop.log.all();
+    lines.extend(unavailable().await);
     lines.extend(crate::payments::counted().await);
     lines.extend(crate::refunds::counted().await);
     lines
+}
+
+/// What is logged when the first thing that a request needs is away.
+async fn unavailable() -> Vec<WideEvent> {
+    let away = || Shop::under(FaultPlan::at([(0, Fault::TimedOut)]));
+    let (delivered, paid, asked) = (away(), away(), away());
+    let status = status_event("A-1", "arrived", NOW);
+    assert_eq!(delivered.deliver(warehouse("msg_1", NOW, &status)).await.unwrap().status_code, 503);
+    assert_eq!(paid.pay(stripe("payout.paid", NOW, &json!({}))).await.unwrap().status_code, 503);
+    assert_eq!(asked.ask(client("GET", "/orders/A-1", "nonce", NOW, "")).await.unwrap().status_code, 503);
+    [delivered, paid, asked].iter().flat_map(|shop| shop.log.all()).collect()
 }
 
 /// Which function logs events of this kind, by its name in the template.
@@ -172,8 +201,11 @@ fn function_of(event: &WideEvent) -> &'static str {
     }
 }
 
+/// A metric of a function, with the outcome that it is of, when it is kept by outcome.
+type Emitted = (String, Named, Option<String>);
+
 /// Every metric that was made of a line, with the function whose line it was.
-async fn emitted() -> BTreeSet<(String, Named)> {
+async fn emitted() -> BTreeSet<Emitted> {
     let mut lines: Vec<(&str, WideEvent)> =
         counted().await.into_iter().map(|event| (function_of(&event), event)).collect();
     lines.extend(crate::sweeps::counted().await.into_iter().map(|event| ("OrderSweep", event)));
@@ -181,19 +213,22 @@ async fn emitted() -> BTreeSet<(String, Named)> {
     lines.extend(crate::checks::counted().await.into_iter().map(|event| ("OrderCheck", event)));
     lines.extend(crate::images::counted().await.into_iter().map(|event| ("ImageSync", event)));
     let made = |(function, event): (&str, WideEvent)| {
+        let outcome = event.get(field::OUTCOME).and_then(Value::as_str).map(str::to_owned);
+        let of = |named: &Named| outcome.clone().filter(|_| named.2.iter().any(|name| name == field::OUTCOME));
         let metrics = embedded(&event).into_iter();
-        metrics.map(|(named, _)| (function.to_owned(), named)).collect::<Vec<_>>()
+        metrics.map(|(named, _)| (function.to_owned(), named.clone(), of(&named))).collect::<Vec<_>>()
     };
     lines.into_iter().flat_map(made).collect()
 }
 
-/// What alarms watch of our own, with the function that they watch.
-fn of_alarms_by_function() -> Vec<(String, Named)> {
+/// What alarms watch of our own, with the function that they watch, and the outcome.
+fn of_alarms_by_function() -> Vec<Emitted> {
     let blocks = resources("AWS::CloudWatch::Alarm").into_iter().zip(of_alarms());
     let ours = blocks.filter(|(_, (namespace, ..))| namespace == NAMESPACE);
     ours.map(|(block, named)| {
-        let function = value(block, "Dimensions:").split("!Ref ").nth(1).unwrap().split(' ').next().unwrap();
-        (function.to_owned(), named)
+        let dimensions = value(block, "Dimensions:");
+        let of = |before: &str| dimensions.split(before).nth(1).map(|rest| rest.split(' ').next().unwrap().to_owned());
+        (of("!Ref ").unwrap(), named, of("Name: outcome, Value: "))
     })
     .collect()
 }
@@ -201,10 +236,10 @@ fn of_alarms_by_function() -> Vec<(String, Named)> {
 #[tokio::test]
 async fn the_functions_emit_every_metric_of_the_tables_and_each_alarm_s_function_the_one_that_it_watches() {
     let emitted = emitted().await;
-    let names: BTreeSet<Named> = emitted.iter().map(|(_, named)| named.clone()).collect();
+    let names: BTreeSet<Named> = emitted.iter().map(|(_, named, _)| named.clone()).collect();
     assert_eq!(names, told());
     let alarms = of_alarms_by_function();
-    assert!(alarms.len() >= 14);
+    assert!(alarms.len() >= 21 && alarms.iter().filter(|(.., outcome)| outcome.is_some()).count() >= 5);
     for alarm in alarms {
         assert!(emitted.contains(&alarm), "{alarm:?} is watched, and that function never emits it");
     }
@@ -228,7 +263,8 @@ async fn a_delivery_its_record_a_callback_and_a_stranger_are_counted_and_the_age
     let all: Vec<Vec<(Named, Value)>> = shop.log.all().iter().map(embedded).collect();
     let count = |name: &str| all.iter().filter(|metrics| value_of(metrics, name) == json!(1)).count();
     assert_eq!((count("webhooks"), count("callbacks"), count("records")), (3, 2, 1));
-    assert_eq!(count(metric::SIGNATURE_REFUSED), 2);
+    let refused = shop.log.all().iter().filter(|event| event.get(field::HTTP_STATUS) == Some(&json!(401))).count();
+    assert_eq!(refused, 2);
     let ages: Vec<Value> = all.iter().map(|metrics| value_of(metrics, "event_age")).filter(Value::is_number).collect();
     assert_eq!(ages, [json!(1_500)]);
 }

@@ -475,6 +475,11 @@ pub async fn counted() -> Vec<WideEvent> {
     world.run(AUDIT).await;
     world.market.answer_as(Some("somebody-else"));
     world.run(INCREMENTAL).await;
+    world.run(AUDIT).await;
+    lines.extend(world.log.all());
+    let unusable = Secrets::from_json(r#"{"clients": {"shopfront": 7}}"#).unwrap();
+    let world = World { secrets: MemorySecrets::new(unusable), ..World::with(0, Conduct::CALM, 1) };
+    world.run(INCREMENTAL).await;
     lines.extend(world.log.all());
     lines
 }

@@ -11,8 +11,8 @@ use crate::stage::root;
 
 /// What it has no provider for: types of resources, by their beginning.
 const LACKING: [&str; 2] = ["AWS::ApiGatewayV2::", "AWS::CloudWatch::Dashboard"];
-/// How the template names the HTTP API elsewhere: in permissions to call functions.
-const OF_THE_API: &str = "${Api}";
+/// How the template names the HTTP API elsewhere: in permissions to call functions, and in an alarm.
+const OF_THE_API: [&str; 2] = ["${Api}", "!Ref Api }"];
 
 /// Claims that are not tested on LocalStack, by the beginning of their names, and why.
 const SKIPPED: [(&str, &str); 7] = [
@@ -46,7 +46,7 @@ pub fn skipped(name: &str) -> Option<&'static str> {
 fn template(text: &str) -> String {
     let is_lacking = |block: &str| {
         let kind = block.lines().find_map(|line| line.strip_prefix("    Type: ")).unwrap_or_default();
-        LACKING.iter().any(|lacking| kind.starts_with(lacking)) || block.contains(OF_THE_API)
+        LACKING.iter().any(|lacking| kind.starts_with(lacking)) || OF_THE_API.iter().any(|named| block.contains(named))
     };
     let kept: Vec<&str> = text.split("\n\n").filter(|block| !is_lacking(block)).collect();
     kept.join("\n\n").replace("!GetAtt Api.ApiEndpoint", "none").replace("Value: !Ref Api\n", "Value: none\n")

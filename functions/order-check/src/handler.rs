@@ -1,11 +1,10 @@
 //! One check: a page of the ledger at a time, the facts of each order that it names, and a line for each that asks for a
 //! person.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use adapters::PortError;
 use adapters::clock::Clock;
-use adapters::error::Cause;
+use adapters::error::{Cause, Certainty, PortError};
 use adapters::ports::{Ledger, LedgerPlace, OrderStore, TradeStore, read_order};
 use domain::{Concern, Finding, OrderId, UnixMillis, check};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -65,8 +64,9 @@ type Facts<'a, O, T, L> = (&'a O, &'a T, &'a L);
 struct Tally {
     checked: u64,
     found: BTreeMap<OrderId, Finding>,
-    unreadable: BTreeMap<OrderId, PortError>,
+    unreadable: BTreeSet<OrderId>,
     next: Option<LedgerPlace>,
+    pages: u64,
 }
 
 /// What a look at one order brought.
@@ -86,44 +86,61 @@ pub async fn handle(
 ) -> Result<Answer, PortError> {
     let (began, is_from_the_start) = (clock.now(), request.after.is_none());
     let mut tally = Tally { next: request.after, ..Tally::default() };
-    let ended = go_through(&mut tally, deadline, facts, (clock, began)).await;
-    for (order, finding) in &tally.found {
-        log.write(
-            WideEvent::new("order.found", finding.concern.as_str())
-                .with(field::ORDER_ID, order.as_str())
-                .with(field::SINCE, finding.since.to_rfc3339()),
-        );
-    }
-    for (order, error) in &tally.unreadable {
-        log.write(WideEvent::new("order.found", UNREADABLE).with(field::ORDER_ID, order.as_str()).with_failure(error));
-    }
+    let worked = deadline.within(clock, go_through(&mut tally, deadline, facts, began, (clock, log))).await;
+    let ended = worked.unwrap_or_else(|| cut_off(&tally));
     let event = conclude(&tally, &ended, is_from_the_start);
     log.write(event.with(field::DURATION_MS, clock.now().ms_since(began)));
     ended.map(|()| answer(tally))
 }
 
-/// Page after page, until the ledger or the time is over.
+/// How a check ends whose time is over within a page: it goes on with that page, unless it is the first and no other would
+/// come further.
+fn cut_off(tally: &Tally) -> Result<(), PortError> {
+    let late = PortError::new("check a page before the deadline", Cause::Away, Certainty::Determinate);
+    if tally.pages == 0 { Err(late) } else { Ok(()) }
+}
+
+/// Page after page, until the ledger or the time is over. What a page brought is in the log before the next is begun.
 async fn go_through(
     tally: &mut Tally,
     deadline: Deadline,
     (orders, trades, ledger): Facts<'_, impl OrderStore, impl TradeStore, impl Ledger>,
-    (clock, now): (&impl Clock, UnixMillis),
+    now: UnixMillis,
+    (clock, log): (&impl Clock, &impl Log),
 ) -> Result<(), PortError> {
     let since = now.saturating_add_ms(-SINCE_MS);
     loop {
         let page = ledger.captured(since, tally.next.as_ref()).await?;
-        tally.checked += u64::try_from(page.orders.len()).unwrap_or(u64::MAX);
+        let count = u64::try_from(page.orders.len()).unwrap_or(u64::MAX);
         let looks = stream::iter(page.orders).map(|order| look(order, (orders, trades, ledger), now));
         for looked in looks.buffer_unordered(AT_ONCE_MAX).try_collect::<Vec<Looked>>().await? {
-            match looked {
-                Looked::Well => {}
-                Looked::Found(order, finding) => drop(tally.found.insert(order, finding)),
-                Looked::Unreadable(order, error) => drop(tally.unreadable.insert(order, error)),
-            }
+            take(looked, tally, log);
         }
+        tally.checked += count;
+        tally.pages += 1;
         tally.next = page.next;
         if tally.next.is_none() || deadline.has_passed(clock.now()) {
             return Ok(());
+        }
+    }
+}
+
+/// Keeps what a look brought, and tells of an order once.
+fn take(looked: Looked, tally: &mut Tally, log: &impl Log) {
+    let event = |order: &OrderId, what| WideEvent::new("order.found", what).with(field::ORDER_ID, order.as_str());
+    match looked {
+        Looked::Well => {}
+        Looked::Found(order, finding) => {
+            let event = event(&order, finding.concern.as_str()).with(field::SINCE, finding.since.to_rfc3339());
+            if tally.found.insert(order, finding).is_none() {
+                log.write(event);
+            }
+        }
+        Looked::Unreadable(order, error) => {
+            let event = event(&order, UNREADABLE).with_failure(&error);
+            if tally.unreadable.insert(order) {
+                log.write(event);
+            }
         }
     }
 }
@@ -180,8 +197,7 @@ fn answer(tally: Tally) -> Answer {
         concern: finding.concern.as_str(),
         since: Some(finding.since.to_rfc3339()),
     });
-    let unreadable = tally.unreadable.into_keys();
-    let unreadable = unreadable.map(|order_id| Found { order_id, concern: UNREADABLE, since: None });
+    let unreadable = tally.unreadable.into_iter().map(|order_id| Found { order_id, concern: UNREADABLE, since: None });
     let found = found.chain(unreadable).take(ANSWERED_MAX).collect();
     Answer { checked: tally.checked, count, found, next: tally.next }
 }

@@ -9,8 +9,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::stack::{Choice, Session};
 use crate::table::step;
 use crate::{
-    backfill, check, demo, deploy, images, ledger, local, orders, queues, send, simulate, status, sweep, trades,
-    watermark,
+    backfill, check, demo, deploy, images, ledger, local, orders, queues, secrets, send, simulate, status, sweep,
+    trades, watermark,
 };
 
 /// The exit code of a command that a signal ended: 128 and the number of SIGINT.
@@ -62,6 +62,9 @@ paid and nobody bought, or that nobody created, for longer than 4 hours.")]
     /// Pictures of products
     #[command(subcommand)]
     Images(images::ImagesCommand),
+    /// What deliveries and marketplaces are let in with
+    #[command(subcommand)]
+    Secrets(secrets::SecretsCommand),
     /// How far sweeps are
     #[command(subcommand)]
     Watermark(watermark::WatermarkCommand),
@@ -134,6 +137,7 @@ impl Cli {
             Command::Audit(arguments) => sweep::audit(&Session::open(&choice).await?, arguments).await,
             Command::Check => check::run(&Session::open(&choice).await?).await,
             Command::Images(command) => images::run(&Session::open(&choice).await?, command).await,
+            Command::Secrets(command) => secrets::run(&Session::open(&choice).await?, command).await,
             Command::Watermark(command) => watermark::run(&Session::open(&choice).await?, command).await,
             Command::Simulate(command) => simulate::run(command).await,
         }

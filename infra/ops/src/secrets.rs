@@ -1,23 +1,74 @@
-//! The stack's secrets document, as an operator has it: read from a file, written into the stack.
+//! `sampan secrets`, and the stack's secrets document as an operator has it: read from a file, written into the stack.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use adapters::secrets::Secrets;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use aws_sdk_secretsmanager::Client;
 use aws_types::SdkConfig;
+use clap::Subcommand;
+use domain::{Gateway, Marketplace};
+use serde_json::Value;
 
+use crate::stack::Session;
 use crate::table::step;
 
+/// What to do with the secrets document.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretsCommand {
+    /// Write a secrets document in the place of the one that the stack has, unless an entry of it lets nobody in
+    Put {
+        /// The document
+        file: PathBuf,
+    },
+}
+
+/// Writes the secrets document of a stack.
+pub(crate) async fn run(session: &Session, SecretsCommand::Put { file }: SecretsCommand) -> anyhow::Result<()> {
+    let document = read(&file, Unusable::Refused)?;
+    put(&session.config, &session.stack.secret_id, &document).await
+}
+
+/// What is done with a document of which some entries let nobody in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unusable {
+    /// It is not taken: somebody would be shut out of a stack that handles money.
+    Refused,
+    /// It is taken, and they are named.
+    Named,
+}
+
 /// Reads the secrets document, and refuses one that the functions could not read.
-pub(crate) fn read(file: &Path) -> anyhow::Result<String> {
+pub(crate) fn read(file: &Path, unusable: Unusable) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("cannot read the secrets document {}", file.display()))?;
-    let secrets = Secrets::from_json(&text).with_context(|| format!("{} is not a secrets document", file.display()))?;
-    if secrets.unusable() > 0 {
-        step("Secrets", &format!("{} entries of {} cannot be used", secrets.unusable(), file.display()));
+    let places = without_use(&text).with_context(|| format!("{} is not a secrets document", file.display()))?;
+    let text_of_places = format!("entries of {} cannot be used: {}", file.display(), places.join("; "));
+    match unusable {
+        _ if places.is_empty() => {}
+        Unusable::Refused => bail!(text_of_places),
+        Unusable::Named => step("Secrets", &text_of_places),
     }
     Ok(text)
+}
+
+/// The places of what the functions cannot use, and of what they do not look at.
+fn without_use(text: &str) -> anyhow::Result<Vec<String>> {
+    let secrets = Secrets::from_json(text)?;
+    let document: Value = serde_json::from_str(text)?;
+    let names = |place: &str| -> Vec<String> {
+        let object = document.pointer(place).and_then(Value::as_object);
+        object.map(|object| object.keys().cloned().collect()).unwrap_or_default()
+    };
+    let is_section = |name: &str| ["marketplaces", "sources", "gateways", "clients"].contains(&name);
+    let sections = names("").into_iter().filter(|name| !is_section(name));
+    let marketplaces = names("/marketplaces").into_iter().filter(|name| Marketplace::from_name(name).is_err());
+    let gateways = names("/gateways").into_iter().filter(|name| Gateway::from_name(name).is_none());
+    let unknown = sections
+        .chain(marketplaces.map(|name| format!("marketplaces.{name}")))
+        .chain(gateways.map(|name| format!("gateways.{name}")))
+        .map(|place| format!("{place} (no such name)"));
+    Ok(secrets.unusable().into_iter().map(str::to_owned).chain(unknown).collect())
 }
 
 /// What the stack has; `None` of a secret without a value, which is an error on AWS and an empty text on the emulator.
@@ -29,10 +80,36 @@ pub(crate) async fn kept(config: &SdkConfig, secret_id: &str) -> Option<String> 
 /// Sets the secret's value where it differs.
 pub(crate) async fn put(config: &SdkConfig, secret_id: &str, document: &str) -> anyhow::Result<()> {
     if kept(config, secret_id).await.as_deref() == Some(document) {
+        step("Secrets", "are these already");
         return Ok(());
     }
     let put = Client::new(config).put_secret_value().secret_id(secret_id).secret_string(document).send().await;
     put.context("cannot write the secrets document into the stack's secret")?;
     step("Secrets", "written; a function that runs already reads them within 5 minutes");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lets_nobody_in_is_named_and_what_nobody_looks_at_too() {
+        let document = r#"{"marketplaces": {"1688": {"demo": {"app_secrets": [" "]}}, "ebay": {}},
+                           "gateways": {"strip": {"signing_secrets": ["s"]}}, "client": {}}"#;
+        let places = [
+            "marketplaces.1688.demo",
+            "client (no such name)",
+            "marketplaces.ebay (no such name)",
+            "gateways.strip (no such name)",
+        ];
+        assert_eq!(without_use(document).unwrap(), places);
+        assert!(without_use(r#"{"clients": 7}"#).is_err());
+    }
+
+    #[test]
+    fn the_local_stack_s_own_document_is_used_whole() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../local/secrets.json");
+        assert!(read(&file, Unusable::Refused).is_ok());
+    }
 }

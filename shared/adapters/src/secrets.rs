@@ -34,11 +34,11 @@ pub struct Secrets {
     sources: HashMap<SourceName, Credentials>,
     gateways: HashMap<Gateway, Arc<GatewaySecrets>>,
     clients: HashMap<AppKey, Vec<SecretString>>,
-    unusable: usize,
+    unusable: Vec<String>,
 }
 
-/// What callbacks of a gateway are checked with, and how much of its entry could not be read.
-type Reading = (Option<gateway::Credentials>, usize);
+/// What callbacks of a gateway are checked with, and what of its entry could not be read.
+type Reading = (Option<gateway::Credentials>, Vec<String>);
 
 /// Read when it is first needed: keys cost more to read than all the rest, and most functions need none.
 type GatewaySecrets = LazyLock<Reading, Box<dyn FnOnce() -> Reading + Send>>;
@@ -195,11 +195,11 @@ impl Secrets {
             serde_json::from_str(text).map_err(|_| PortError::unreadable("read the secrets document"))?;
         let mut secrets = Self::default();
         secrets.take_ali1688(document.marketplaces.ali1688);
-        let taobao = secrets.take(document.marketplaces.taobao, TaobaoEntry::read).into_iter();
+        let taobao = secrets.take("marketplaces.taobao", document.marketplaces.taobao, TaobaoEntry::read).into_iter();
         secrets.accounts.extend(taobao.map(|(shop, access)| ((Marketplace::Taobao, shop), access)));
         secrets.take_gateways(document.gateways);
-        secrets.clients = secrets.take(document.clients, |client: ClientEntry| live(client.secrets));
-        secrets.sources = secrets.take(document.sources, |source: SourceEntry| {
+        secrets.clients = secrets.take("clients", document.clients, |client: ClientEntry| live(client.secrets));
+        secrets.sources = secrets.take("sources", document.sources, |source: SourceEntry| {
             let secrets = live(source.secrets)?;
             match source.scheme {
                 Scheme::HmacSha256 => Some(Credentials::FlatHmac(secrets)),
@@ -212,12 +212,14 @@ impl Secrets {
         Ok(secrets)
     }
 
-    /// An entry whose token cannot be used is counted, and its pushes stay good.
+    /// The pushes of an entry whose token cannot be used stay good.
     fn take_ali1688(&mut self, entries: Entries<Ali1688Entry>) {
-        let usable: HashMap<ShopId, Ali1688Entry> = self.take(entries, Ali1688Entry::usable);
+        const PLACE: &str = "marketplaces.1688";
+        let usable: HashMap<ShopId, Ali1688Entry> = self.take(PLACE, entries, Ali1688Entry::usable);
         for (shop, mut entry) in usable {
             if let Some(token) = entry.access_token.take() {
-                let access = counted(entry.access(token), &mut self.unusable);
+                let place = || format!("{PLACE}.{shop}.access_token");
+                let access = noted(entry.access(token), place, &mut self.unusable);
                 self.accounts.extend(access.map(|access| ((Marketplace::Alibaba1688, shop.clone()), access)));
             }
             self.ali1688.insert(shop, entry.app_secrets);
@@ -240,64 +242,76 @@ impl Secrets {
             Some(Airwallex(airwallex::Credentials { secrets: live(entry.secrets)? }))
         });
         self.take_gateway(Gateway::Paypal, entries.paypal, |entry, unusable| {
-            let key = |(url, pem): (String, String)| (url, counted(PublicKey::from_pem(&pem), unusable));
+            let place = || "gateways.paypal.certificates".to_owned();
+            let key = |(url, pem): (String, String)| (url, noted(PublicKey::from_pem(&pem), place, unusable));
             let certificates = entry.certificates.into_iter().map(key).collect();
             let webhook_id = Some(entry.webhook_id).filter(|id| !id.is_empty())?;
             Some(Paypal(paypal::Credentials { webhook_id, certificates }))
         });
         self.take_gateway(Gateway::Alipay, entries.alipay, |entry, unusable| {
+            let place = || "gateways.alipay.public_keys".to_owned();
             let keys = entry.public_keys.iter();
-            let public_keys = keys.filter_map(|pem| counted(PublicKey::from_pem(pem), unusable)).collect();
+            let public_keys = keys.filter_map(|pem| noted(PublicKey::from_pem(pem), place, unusable)).collect();
             Some(Alipay(alipay::Credentials { app_id: entry.app_id, seller_id: entry.seller_id, public_keys }))
         });
         self.take_gateway(Gateway::Wechatpay, entries.wechatpay, |entry, unusable| {
-            let key = |(serial, pem): (String, String)| Some((serial, counted(PublicKey::from_pem(&pem), unusable)?));
+            let place = || "gateways.wechatpay.public_keys".to_owned();
+            let key =
+                |(serial, pem): (String, String)| Some((serial, noted(PublicKey::from_pem(&pem), place, unusable)?));
             let public_keys = entry.public_keys.into_iter().filter_map(key).collect();
             let api_v3_key = live(vec![entry.api_v3_key])?.pop()?;
             Some(Wechatpay(wechatpay::Credentials { mchid: entry.mchid, api_v3_key, public_keys }))
         });
     }
 
-    /// A gateway's entry, when it is there. `usable` counts keys of it that cannot be read: they let nobody in, and the
+    /// A gateway's entry, when it is there. `usable` notes keys of it that cannot be read: they let nobody in, and the
     /// others stay good.
     fn take_gateway<T: Send + 'static>(
         &mut self,
         gateway: Gateway,
         entry: Option<Entry<T>>,
-        usable: impl FnOnce(T, &mut usize) -> Option<gateway::Credentials> + Send + 'static,
+        usable: impl FnOnce(T, &mut Vec<String>) -> Option<gateway::Credentials> + Send + 'static,
     ) {
         let Some(entry) = entry else { return };
         let read = move || {
-            let mut unusable = 0;
+            let mut unusable = Vec::new();
             let credentials = match entry {
                 Entry::Usable(entry) => usable(entry, &mut unusable),
                 Entry::Unusable(_) => None,
             };
-            (counted(credentials, &mut unusable), unusable)
+            let place = || format!("gateways.{}", gateway.as_str());
+            (noted(credentials, place, &mut unusable), unusable)
         };
         self.gateways.insert(gateway, Arc::new(LazyLock::new(Box::new(read))));
     }
 
-    /// The usable entries under checked names; the others are counted.
-    fn take<K, T, V>(&mut self, entries: Entries<T>, value: impl Fn(T) -> Option<V>) -> HashMap<K, V>
+    /// The usable entries under checked names; the others are noted.
+    fn take<K, T, V>(&mut self, place: &str, entries: Entries<T>, value: impl Fn(T) -> Option<V>) -> HashMap<K, V>
     where
-        K: TryFrom<String> + Eq + std::hash::Hash,
+        K: TryFrom<String> + Eq + std::hash::Hash + std::fmt::Display,
     {
-        let total = entries.len();
-        let usable: HashMap<K, V> = entries
-            .into_iter()
-            .filter_map(|(name, entry)| match entry {
-                Entry::Usable(entry) => Some((K::try_from(name).ok()?, value(entry)?)),
+        let mut usable = HashMap::with_capacity(entries.len());
+        for (name, entry) in entries {
+            let value = match entry {
+                Entry::Usable(entry) => value(entry),
                 Entry::Unusable(_) => None,
-            })
-            .collect();
-        self.unusable += total - usable.len();
+            };
+            match (K::try_from(name), value) {
+                (Ok(name), Some(value)) => drop(usable.insert(name, value)),
+                (Ok(name), None) => self.unusable.push(format!("{place}.{name}")),
+                // Not repeated: it may be a secret in the wrong place.
+                (Err(_), _) => self.unusable.push(format!("{place}, an entry whose name is none")),
+            }
+        }
         usable
     }
 
-    /// How many entries cannot be used.
-    pub fn unusable(&self) -> usize {
-        self.unusable + self.gateways.values().map(|secrets| secrets.1).sum::<usize>()
+    /// The places of entries that cannot be used, in order. A place has no secret in it.
+    pub fn unusable(&self) -> Vec<&str> {
+        let of_gateways = self.gateways.values().flat_map(|secrets| &secrets.1);
+        let mut places: Vec<&str> = self.unusable.iter().chain(of_gateways).map(String::as_str).collect();
+        places.sort_unstable();
+        places
     }
 
     /// What a delivery from this channel must be signed with.
@@ -339,9 +353,11 @@ impl Secrets {
     }
 }
 
-/// Counts what is not there.
-fn counted<T>(usable: Option<T>, unusable: &mut usize) -> Option<T> {
-    *unusable += usize::from(usable.is_none());
+/// Notes the place of what is not there.
+fn noted<T>(usable: Option<T>, place: impl FnOnce() -> String, unusable: &mut Vec<String>) -> Option<T> {
+    if usable.is_none() {
+        unusable.push(place());
+    }
     usable
 }
 
@@ -428,7 +444,16 @@ mod tests {
                 "clients": {"shop": {"secrets": ["s"]}}}"#,
         )
         .unwrap();
-        assert_eq!(secrets.unusable(), 7);
+        let unusable = [
+            "gateways.adyen",
+            "gateways.airwallex",
+            "gateways.alipay",
+            "gateways.paypal.certificates",
+            "marketplaces.1688, an entry whose name is none",
+            "marketplaces.1688.worse",
+            "sources.future",
+        ];
+        assert_eq!(secrets.unusable(), unusable);
         assert!(secrets.gateway(Gateway::Stripe).is_ok() && secrets.gateway(Gateway::Paypal).is_ok());
         for gateway in [Gateway::Adyen, Gateway::Airwallex, Gateway::Alipay, Gateway::Wechatpay] {
             assert_eq!(secrets.gateway(gateway).err(), Some(Refusal::Unknown("gateway")), "{gateway:?}");
@@ -452,7 +477,13 @@ mod tests {
                            "no-session": {"app_key": "2", "app_secrets": ["s"], "seller_nick": "nick"}}}}"#,
         )
         .unwrap();
-        assert_eq!(secrets.unusable(), 4);
+        let unusable = [
+            "marketplaces.1688.no-key.access_token",
+            "marketplaces.1688.no-member.access_token",
+            "marketplaces.taobao.blank",
+            "marketplaces.taobao.no-session",
+        ];
+        assert_eq!(secrets.unusable(), unusable);
         let names = |marketplace| -> Vec<String> {
             secrets.accounts(marketplace).iter().map(|account| account.shop.to_string()).collect()
         };
@@ -484,7 +515,7 @@ mod tests {
                 r#"[""]"#, r#"[]"#
             );
             let secrets = Secrets::from_json(&document).unwrap();
-            assert_eq!(secrets.unusable(), 3, "{document}");
+            assert_eq!(secrets.unusable().len(), 3, "{document}");
         }
     }
 
@@ -500,7 +531,7 @@ mod tests {
         .unwrap();
         assert!(!format!("{secrets:?}").contains("CANARY"));
         assert!(secrets.gateway(Gateway::Stripe).is_ok());
-        assert_eq!(secrets.unusable(), 0);
+        assert!(secrets.unusable().is_empty());
         assert!(!format!("{secrets:?}").contains("CANARY"), "now that the gateway's are read");
         let error = Secrets::from_json(r#"{"clients": "CANARY"}"#).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("CANARY"));

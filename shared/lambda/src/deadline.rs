@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use adapters::clock::Clock;
 use domain::UnixMillis;
 
 /// Time kept for the answer, in milliseconds: an answer that Lambda does not get is work done twice.
@@ -21,6 +22,11 @@ impl Deadline {
     /// The time that is left, none when it has passed.
     pub fn left(self, now: UnixMillis) -> Duration {
         Duration::from_millis(u64::try_from(self.0.ms_since(now)).unwrap_or(0))
+    }
+
+    /// What came of this work; `None` when it was not done in time. What was begun by then may have happened.
+    pub async fn within<T>(self, clock: &impl Clock, work: impl Future<Output = T>) -> Option<T> {
+        tokio::time::timeout(self.left(clock.now()), work).await.ok()
     }
 
     /// Whether no work may be begun.

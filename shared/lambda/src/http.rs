@@ -15,7 +15,7 @@ use protocols::Refusal;
 use serde::{Deserialize, Serialize};
 
 use crate::deadline::Deadline;
-use crate::log::{WideEvent, field, metric};
+use crate::log::{WideEvent, field};
 
 /// The largest body that is read. The largest push known is a few KiB.
 pub const BODY_BYTES_MAX: usize = 256 * 1_024;
@@ -206,14 +206,13 @@ pub async fn before<T>(
     work: impl Future<Output = Result<T, NotAnswered>>,
 ) -> Result<T, NotAnswered> {
     let late = PortError::new("answer before the deadline", Cause::Away, Certainty::Indeterminate);
-    tokio::time::timeout(deadline.left(clock.now()), work).await.unwrap_or(Err(late.into()))
+    deadline.within(clock, work).await.unwrap_or(Err(late.into()))
 }
 
 /// The event of this kind that is logged of a refusal.
 pub fn refused_event(event: &str, refusal: Refusal) -> WideEvent {
     let refused = WideEvent::new(event, "refused").with(field::ERROR_CODE, refusal.code());
-    let refused = refused.with(field::REASON, refusal.to_string());
-    if refusal.status() == 401 { refused.with_metric(metric::SIGNATURE_REFUSED) } else { refused }
+    refused.with(field::REASON, refusal.to_string())
 }
 
 impl NotAnswered {

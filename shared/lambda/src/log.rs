@@ -77,6 +77,8 @@ pub mod field {
     pub const ERROR_CHAIN: &str = "error.chain";
     /// What to do about an error: `retry`, `reconcile`, or `reject`, when a person must act.
     pub const ERROR_DISPOSITION: &str = "error.disposition";
+    /// Which entries of the secrets document cannot be used, by their places.
+    pub const SECRETS: &str = "secrets.entries";
     /// Why a message is in quarantine.
     pub const REASON: &str = "reason";
     /// What kind of sweep.
@@ -136,8 +138,10 @@ pub mod metric {
     pub const IMAGE_REFUSED: &str = "image_refused";
     /// Trades that an audit found to differ from ours.
     pub const AUDIT_FOUND: &str = "audit_found";
-    /// Requests with a signature, a time or a nonce that is not good.
-    pub const SIGNATURE_REFUSED: &str = "signature_refused";
+    /// Audits of a shop's day that did not come to their end.
+    pub const AUDIT_UNFINISHED: &str = "audit_unfinished";
+    /// Entries of the secrets document that let nobody in, because they cannot be read.
+    pub const SECRETS_UNUSABLE: &str = "secrets_unusable";
     /// Orders that are paid for long, and of which nothing was bought.
     pub const PAID_TOO_LONG: &str = "paid_too_long";
     /// Orders that money was captured for, and that nobody created.
@@ -146,7 +150,7 @@ pub mod metric {
     pub const CHECK_UNFINISHED: &str = "check_unfinished";
 
     /// All of these. Each counts, and has the function for its one dimension.
-    pub const COUNTERS: [&str; 13] = [
+    pub const COUNTERS: [&str; 14] = [
         PAYMENT_CONFLICT,
         PAYMENT_WITHOUT_ORDER,
         ORDER_DAMAGED,
@@ -156,7 +160,8 @@ pub mod metric {
         UNRECOGNISED_STATUS,
         IMAGE_REFUSED,
         AUDIT_FOUND,
-        SIGNATURE_REFUSED,
+        AUDIT_UNFINISHED,
+        SECRETS_UNUSABLE,
         PAID_TOO_LONG,
         PAID_NOT_CREATED,
         CHECK_UNFINISHED,
@@ -181,11 +186,12 @@ pub mod metric {
     const BY_FUNCTION: &[&[&str]] = &[&[super::field::FUNCTION]];
 
     /// A name costs 0.30 USD a month for each outcome or shop that it was seen with (CloudWatch prices, us-east-1,
-    /// 2026-11): these are about 35 in a stack with two shops.
-    pub const OF_EVENTS: [OfEvent; 7] = [
+    /// 2026-11): these are about 38 in a stack with two shops.
+    pub const OF_EVENTS: [OfEvent; 8] = [
         OfEvent { name: "webhooks", event: "webhook.received", field: None, unit: "Count", dimensions: BY_OUTCOME },
         OfEvent { name: "records", event: "record.processed", field: None, unit: "Count", dimensions: BY_OUTCOME },
         OfEvent { name: "callbacks", event: "callback.received", field: None, unit: "Count", dimensions: BY_OUTCOME },
+        OfEvent { name: "requests", event: "request.answered", field: None, unit: "Count", dimensions: BY_OUTCOME },
         OfEvent { name: "images", event: "image.synced", field: None, unit: "Count", dimensions: BY_OUTCOME },
         OfEvent {
             name: "event_age",

@@ -25,7 +25,7 @@ pub use destroy::{DestroyArguments, destroy};
 pub(crate) use package::{Package, packages};
 pub(crate) use stack::{Template, Unsaid, apply, parameters};
 
-use crate::secrets;
+use crate::secrets::{self, Unusable};
 use crate::stack::{Choice, Stack};
 use crate::table::{heading, step, table};
 
@@ -118,7 +118,7 @@ pub async fn deploy(settings: &Settings, name: &str, arguments: &Arguments) -> a
     let packages = packages(|function| arguments.functions.join(function).join("bootstrap"))?;
     let template = std::fs::read_to_string(&arguments.template)
         .with_context(|| format!("cannot read {}", arguments.template.display()))?;
-    let secrets = arguments.secrets.as_deref().map(secrets::read).transpose()?;
+    let secrets = arguments.secrets.as_deref().map(|file| secrets::read(file, Unusable::Refused)).transpose()?;
     let config = connect(settings.clone());
     let before = stack::parameters(&config, name).await?;
     let known = arguments.bucket.clone().or_else(|| before.get(CODE_BUCKET).cloned());

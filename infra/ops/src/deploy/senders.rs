@@ -45,7 +45,7 @@ pub(super) async fn tell(settings: &Settings, stack: &Stack) -> anyhow::Result<(
     if document.is_null() {
         println!(
             "\nThe secret has no value yet, so every delivery is answered 503. Write your secrets document, then\n  \
-             sampan --stack {} deploy --secrets FILE",
+             sampan --stack {} secrets put FILE",
             stack.stack
         );
     }

@@ -19,7 +19,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use crate::deploy::{self, Architecture, Template, Unsaid};
-use crate::secrets;
+use crate::secrets::{self, Unusable};
 pub use crate::stack::Stack;
 use crate::stack::{FACTS_FILE, Session, local_settings};
 use crate::table::step;
@@ -160,7 +160,7 @@ pub async fn up(options: &Options) -> anyhow::Result<Running> {
         .with_context(|| format!("cannot make the directory {}", options.directory.display()))?;
     let directory = options.functions_directory()?;
     let packages = deploy::packages(|function| directory.join(function)).context("`make up` builds the functions")?;
-    let secrets = secrets::read(&options.secrets)?;
+    let secrets = secrets::read(&options.secrets, Unusable::Named)?;
     let template = options.root.join("infra/template.yaml");
     let template = std::fs::read_to_string(&template).with_context(|| format!("cannot read {}", template.display()))?;
     let emulator = emulator::start(&options.root, &options.directory, options.port).await?;

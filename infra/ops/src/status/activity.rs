@@ -4,9 +4,33 @@ use std::collections::BTreeMap;
 
 use domain::UnixMillis;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 /// The parts that the time is divided into, for a plot.
 pub(super) const PARTS: usize = 60;
+
+/// How the counts of several lines come together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// Each line tells of other things.
+    All,
+    /// Each line tells how it is by then.
+    TheLast,
+}
+
+/// Counts in lines that ask for a person, and what to do about them. An alarm watches each.
+const COUNTERS: [(&str, Of, &str); 10] = [
+    ("payment_conflict", Of::All, "x a callback contradicted the ledger: `sampan ledger list --conflicts`"),
+    ("payment_without_order", Of::All, "x captured money named no order: `sampan ledger list --without-order`"),
+    ("order_damaged", Of::All, "x an order had no rate that can be read: order.id says which"),
+    ("sweep_foreign_answer", Of::All, "x a marketplace answered for another account: event.source says which shop"),
+    ("sweep_reauthorise", Of::All, "x a token was not taken: the shop in event.source must authorise the app anew"),
+    ("audit_unfinished", Of::All, "x an audit did not come to its end: `sampan audit` does it again"),
+    ("secrets_unusable", Of::TheLast, "entries of the secrets document cannot be used: secrets.entries says which"),
+    ("paid_too_long", Of::TheLast, "orders are paid and not bought: `sampan check`"),
+    ("paid_not_created", Of::TheLast, "orders are paid and not created: `sampan check`"),
+    ("check_unfinished", Of::TheLast, "x a check did not come to its end: `sampan check` goes on"),
+];
 
 /// A line, as far as it is counted.
 #[derive(Debug, Deserialize)]
@@ -18,6 +42,8 @@ struct Line {
     age_ms: Option<i64>,
     #[serde(default, rename = "image.bytes")]
     bytes: Option<u64>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
 }
 
 /// The sums of a function's lines.
@@ -31,6 +57,8 @@ pub(super) struct Activity {
     pub(super) age_ms: Vec<i64>,
     /// Bytes of pictures that were fetched.
     pub(super) bytes: u64,
+    /// What asks for a person, by its place among [`COUNTERS`].
+    counts: [u64; COUNTERS.len()],
 }
 
 impl Activity {
@@ -51,16 +79,33 @@ impl Activity {
             activity.took_ms.extend(line.duration_ms);
             activity.age_ms.extend(line.age_ms);
             activity.bytes = activity.bytes.saturating_add(line.bytes.unwrap_or_default());
+            for ((name, of, _), count) in COUNTERS.iter().zip(&mut activity.counts) {
+                if let Some(told) = line.others.get(*name).and_then(Value::as_u64) {
+                    *count = if *of == Of::All { count.saturating_add(told) } else { told };
+                }
+            }
         }
         activity.took_ms.sort_unstable();
         activity.age_ms.sort_unstable();
         activity
     }
 
-    /// How many lines say that something could not be done.
-    pub(super) fn troubled(&self) -> u64 {
-        let of = |outcome: &str| self.outcomes.get(outcome).map_or(0, |counts| counts.iter().sum());
-        ["failed", "unavailable"].into_iter().map(of).sum()
+    /// What of the work of this function asks for a person.
+    pub(super) fn asks(&self, folder: &str) -> Vec<String> {
+        let of = |outcome: &str| self.outcomes.get(outcome).map_or(0, |counts| counts.iter().sum::<u64>());
+        let troubled = of("failed") + of("unavailable");
+        // What orders-api refuses is told to the shop front, which is ours.
+        let refused = if folder == "orders-api" { 0 } else { of("refused") };
+        let counted = COUNTERS.iter().zip(self.counts).map(|((_, _, words), count)| (count, *words));
+        [
+            (troubled, "x failed or unavailable, by its log: error.chain says why"),
+            (refused, "x refused, by its log: event.source says who, reason why"),
+        ]
+        .into_iter()
+        .chain(counted)
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, words)| format!("{folder}: {count} {words}"))
+        .collect()
     }
 
     /// Outcomes with their sums, the most frequent first.
@@ -104,8 +149,28 @@ mod tests {
         let activity = Activity::of(lines, (from, to));
         let applied = &activity.outcomes["applied"];
         assert_eq!((applied[0], applied[59], applied.iter().sum::<u64>()), (1, 1, 2));
-        assert_eq!((activity.outcomes_text().as_str(), activity.troubled()), ("2 applied, 1 failed", 1));
+        assert_eq!(activity.outcomes_text(), "2 applied, 1 failed");
+        let asks = "status-writer: 1 x failed or unavailable, by its log: error.chain says why";
+        assert_eq!(activity.asks("status-writer"), [asks]);
         assert_eq!((halves(&activity.age_ms).as_str(), halves(&[])), ("200, 300", String::new()));
         assert_eq!(Activity::of(Vec::new(), (from, to)).outcomes_text(), "nothing came");
+    }
+
+    #[test]
+    fn what_lines_count_asks_for_a_person_all_together_or_as_it_is_by_now() {
+        let line = |event: &str, outcome: &str, counts: &str| {
+            (0, format!(r#"{{"event":"{event}","outcome":"{outcome}","duration_ms":null,{counts}}}"#))
+        };
+        let lines = vec![
+            line("callback.received", "conflict", r#""payment_conflict":1"#),
+            line("callback.received", "conflict", r#""payment_conflict":1"#),
+            line("callback.received", "refused", r#""reason":"there is no such gateway""#),
+            line("orders.checked", "finished", r#""paid_too_long":7,"check_unfinished":1"#),
+            line("orders.checked", "finished", r#""paid_too_long":2,"check_unfinished":0"#),
+        ];
+        let asks = Activity::of(lines, (UnixMillis::EPOCH, UnixMillis::EPOCH)).asks("f");
+        let begin = ["f: 1 x refused", "f: 2 x a callback contradicted", "f: 2 orders are paid and not bought"];
+        assert_eq!(asks.len(), begin.len(), "{asks:?}");
+        assert!(asks.iter().zip(begin).all(|(ask, begin)| ask.starts_with(begin)), "{asks:?}");
     }
 }

@@ -117,11 +117,7 @@ impl Status {
             let is_late = behind_ms > lag_ms_max(key.kind)?;
             is_late.then(|| format!("the sweep {key} is {} behind: its function's log says why", days::span(behind_ms)))
         });
-        let functions = self.functions.iter().filter_map(|(folder, activity)| {
-            let troubled = activity.troubled();
-            (troubled > 0)
-                .then(|| format!("{folder} could not do its work, by its log: {troubled} x failed or unavailable; error.chain says why"))
-        });
+        let functions = self.functions.iter().flat_map(|(folder, activity)| activity.asks(folder));
         queues.chain(sweeps).chain(functions).collect()
     }
 }

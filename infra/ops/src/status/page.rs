@@ -151,9 +151,14 @@ mod tests {
         };
         assert_eq!(count("svg"), 2);
         assert!(count("rect") >= 20, "{}", count("rect"));
-        for text in
-            ["a&amp;b", "&lt;applied&gt; 20", "failed 10", "10 x failed or unavailable", "2 in quarantine", "never ran"]
-        {
+        for text in [
+            "a&amp;b",
+            "&lt;applied&gt; 20",
+            "failed 10",
+            "status-writer: 10 x failed or unavailable",
+            "2 in quarantine",
+            "never ran",
+        ] {
             assert!(page.contains(text), "{text} in {page}");
         }
         assert!(page.contains("<b>1 h") || page.contains("<b>60 min"), "the late sweep stands out: {page}");

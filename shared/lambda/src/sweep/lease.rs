@@ -3,6 +3,8 @@
 //! Nobody compares clocks. Who finds a lease held looks again after [`LEASE_MS`] by its own clock, and takes it over
 //! when it did not move.
 
+use std::time::Duration;
+
 use adapters::PortError;
 use adapters::clock::Clock;
 use adapters::error::{Cause, Certainty, Disposition};
@@ -11,6 +13,7 @@ use domain::sweep::{NotYours, SweepState, Window};
 use domain::{LeaseToken, UnixMillis};
 
 use super::stop::Stop;
+use super::time::RunTime;
 
 /// How long a lease stands still before another run takes it over, in milliseconds. A page with its details takes a
 /// few seconds; whoever needs longer without a beat is gone, or loses a little work.
@@ -30,15 +33,19 @@ pub struct Held<'a, S> {
     beaten_at: UnixMillis,
 }
 
-/// Takes the lease. `None` when another run is at work.
+/// Takes the lease. `None` when another run is at work, or there is no time to see whether it still is.
 pub(super) async fn claim<'a, S: Sweeps>(
     key: &SweepKey,
     token: LeaseToken,
     sweeps: &'a S,
-    clock: &impl Clock,
+    time: &RunTime<'_, impl Clock>,
 ) -> Result<Option<Held<'a, S>>, Stop> {
+    let RunTime { deadline, clock } = time;
     let mut state = sweeps.read(key).await?;
     if state.lease.is_some() {
+        if deadline.left(clock.now()) <= Duration::from_millis(LEASE_MS) {
+            return Ok(None);
+        }
         clock.sleep(LEASE_MS).await;
         let later = sweeps.read(key).await?;
         if later.lease.is_some() && later.lease != state.lease {

@@ -12,9 +12,10 @@ use protocols::marketplace::Account;
 
 use super::request::{Answer, Outcome, Request, Swept, Whose};
 use super::shop::{self, Work};
+use super::tally::Tally;
 use super::time::RunTime;
 use crate::deadline::Deadline;
-use crate::log::{Log, WideEvent, field};
+use crate::log::{Log, WideEvent, field, metric};
 
 /// The event of a sweep that ended, however it did.
 pub(super) const FINISHED: &str = "sweep.finished";
@@ -42,15 +43,19 @@ pub async fn run<W: Work>(
     let all: Arc<[Account]> = secrets.accounts(whose.marketplace).into();
     let is_meant = |account: &&Account| whose.shop.as_ref().is_none_or(|shop| *shop == account.shop);
     let meant: Vec<Account> = all.iter().filter(is_meant).cloned().collect();
-    if meant.is_empty() {
-        return Ok(without_shops(request, whose, secrets.unusable(), log));
+    let unusable = secrets.unusable();
+    if !unusable.is_empty() {
+        log.write(unusable_event(&unusable));
     }
+    if meant.is_empty() {
+        return Ok(without_shops(request, whose, unusable.is_empty(), log));
+    }
+    let mut answer = Answer { sweeps: Vec::with_capacity(meant.len()) };
     let swept = stream::iter(meant)
         .map(|account| shop::sweep(begin(account, Arc::clone(&all)), sweeps, RunTime { deadline, clock }))
         .buffer_unordered(settings.shops_at_once);
-    let ended: Vec<(Swept, WideEvent)> = swept.collect().await;
-    let mut answer = Answer { sweeps: Vec::with_capacity(ended.len()) };
-    for (swept, event) in ended {
+    let mut swept = std::pin::pin!(swept);
+    while let Some((swept, event)) = swept.next().await {
         log.write(event);
         answer.sweeps.push(Swept { kind: request.kind().to_owned(), ..swept });
     }
@@ -61,19 +66,27 @@ pub async fn run<W: Work>(
 /// The answer when nobody is to be swept: who named a shop is refused; a schedule has no shop of its marketplace yet, and is
 /// not behind for that. Unless a part of the document is unusable: the shop may be in that part, and nobody is told that all
 /// is well.
-fn without_shops(request: &Request, whose: &Whose, unusable: usize, log: &impl Log) -> Answer {
+fn without_shops(request: &Request, whose: &Whose, all_are_usable: bool, log: &impl Log) -> Answer {
     const REASON: &str = "the secrets document has no such shop with a token";
     if whose.shop.is_some() {
         return refused(request, &REASON, log);
     }
     let follows_the_clock = SweepKind::from_name(request.kind()).is_some_and(SweepKind::follows_the_clock);
-    let is_well = follows_the_clock && unusable == 0;
+    let is_well = follows_the_clock && all_are_usable;
     let event = WideEvent::new(FINISHED, Outcome::Finished.as_str())
         .with(field::SWEEP_KIND, request.kind())
         .with(field::EVENT_SOURCE, whose.marketplace.as_str())
         .with(field::SWEEP_LAG_S, is_well.then_some(0));
     log.write(event.with(field::REASON, REASON));
     Answer { sweeps: Vec::new() }
+}
+
+/// What is logged of entries that let nobody in. A sweep tells of all of them, because it runs whether anybody comes or not.
+fn unusable_event(places: &[&str]) -> WideEvent {
+    let count = Tally::number(places.len());
+    WideEvent::new("secrets.read", "unusable")
+        .with(field::SECRETS, places.join("; "))
+        .with_count(metric::SECRETS_UNUSABLE, count)
 }
 
 /// The answer to a request that cannot be done as it is.

@@ -67,7 +67,8 @@ pub(super) async fn sweep(
         Err(stop) => End { state: SweepState::default(), tally, stopped: Some(stop) },
         Ok(Begun::Not(state, outcome)) => return unbegun(&work, &state, outcome, time.clock.now()),
         Ok(Begun::Held(mut held)) => {
-            let worked = work.work(&mut held, &time, &mut tally).await;
+            let worked = time.deadline.within(time.clock, work.work(&mut held, &time, &mut tally)).await;
+            let worked = worked.unwrap_or(Err(Stop::Deadline));
             if let Some(until) = worked.as_ref().err().and_then(|stop| stop.silence(time.clock.now())) {
                 held.replace(|state, token| state.paused(token, until)).await.ok();
             }
@@ -94,7 +95,7 @@ async fn begin<'a, S: Sweeps>(
         return Ok(Begun::Not(state, Outcome::Paused));
     }
     let token = LeaseToken::new(format!("{:032x}", fastrand::u128(..))).map_err(|_| Stop::LeaseLost)?;
-    let Some(mut held) = claim(&key, token, sweeps, time.clock).await? else {
+    let Some(mut held) = claim(&key, token, sweeps, time).await? else {
         return Ok(Begun::Not(state, Outcome::Held));
     };
     if let Some(goal) = work.goal(held.state(), now) {
@@ -106,10 +107,17 @@ async fn begin<'a, S: Sweeps>(
 fn line(work: &impl Work, state: &SweepState, outcome: Outcome, now: UnixMillis) -> WideEvent {
     let account = work.account();
     let source = format!("{}/{}", account.marketplace().as_str(), account.shop);
-    WideEvent::new(super::run::FINISHED, outcome.as_str())
+    let event = WideEvent::new(super::run::FINISHED, outcome.as_str())
         .with(field::SWEEP_KIND, work.kind().as_str())
         .with(field::EVENT_SOURCE, source)
-        .with(field::SWEEP_LAG_S, lag_s(work.kind(), state, now))
+        .with(field::SWEEP_LAG_S, lag_s(work.kind(), state, now));
+    // Who finds an audit held does not need it.
+    match (work.kind(), outcome) {
+        (SweepKind::Audit, Outcome::Failed | Outcome::Paused | Outcome::Unfinished) => {
+            event.with_metric(metric::AUDIT_UNFINISHED)
+        }
+        _ => event,
+    }
 }
 
 /// How far behind the clock a sweep is that follows it, in seconds.
