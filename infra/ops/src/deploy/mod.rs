@@ -5,6 +5,7 @@
 
 mod code;
 mod destroy;
+mod drift;
 mod package;
 mod senders;
 mod stack;
@@ -14,9 +15,6 @@ use std::path::PathBuf;
 
 use adapters::aws::{Settings, connect};
 use anyhow::Context;
-use aws_types::SdkConfig;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use clap::{Args, ValueEnum};
 
 pub(crate) use code::{make_bucket, s3, upload};
@@ -27,7 +25,7 @@ pub(crate) use stack::{Template, Unsaid, apply, parameters};
 
 use crate::secrets::{self, Unusable};
 use crate::stack::{Choice, Stack};
-use crate::table::{heading, step, table};
+use crate::table::{heading, table};
 
 /// The functions of the stack: folder, and the template's parameter for the key of its zip.
 pub const FUNCTIONS: [(&str, &str); 8] = [
@@ -125,11 +123,12 @@ pub async fn deploy(settings: &Settings, name: &str, arguments: &Arguments) -> a
     let bucket = known.unwrap_or_else(|| new_bucket(name));
     upload(&config, &bucket, &packages).await?;
     let mut said = chosen(&arguments.parameters)?;
+    // Before the template: with an alias, a version is published of what the function has by then.
+    said.extend(drift::mend(settings, name, &before, (&bucket, &packages)).await?);
     said.extend(of_code(&bucket, &packages));
     said.insert("Architecture".to_owned(), arguments.arch.as_str().to_owned());
     apply(&config, name, Template { text: &template, bucket: &bucket }, said, Unsaid::AsBefore).await?;
     let stack = Stack::describe(settings, name).await?;
-    settle_code(&config, &stack, &bucket, &packages).await?;
     if let Some(document) = secrets {
         secrets::put(&config, &stack.secret_id, &document).await?;
     }
@@ -179,24 +178,6 @@ fn bucket_start(stack: &str) -> String {
 fn is_made_for(stack: &str, bucket: &str) -> bool {
     let letters = bucket.strip_prefix(&bucket_start(stack));
     letters.is_some_and(|it| it.len() == BUCKET_LETTERS && it.bytes().all(|letter| letter.is_ascii_lowercase()))
-}
-
-/// CloudFormation compares keys with what it deployed last, and does not look at the functions. Where something else put
-/// other code since (`make deploy-function`), the code of now is put once more.
-async fn settle_code(config: &SdkConfig, stack: &Stack, bucket: &str, packages: &[Package]) -> anyhow::Result<()> {
-    let client = aws_sdk_lambda::Client::new(config);
-    for package in packages {
-        let name = stack.function(package.function)?;
-        let kept = client.get_function_configuration().function_name(name).send().await;
-        let kept = kept.with_context(|| format!("cannot look at {name}"))?;
-        if kept.code_sha256() == Some(BASE64_STANDARD.encode(package.sha256).as_str()) {
-            continue;
-        }
-        let update = client.update_function_code().function_name(name).s3_bucket(bucket).s3_key(&package.key);
-        update.send().await.with_context(|| format!("cannot put the code of {name}"))?;
-        step("Code", &format!("{name} had other code than was deployed; it has this one now"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

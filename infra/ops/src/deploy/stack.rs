@@ -6,7 +6,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
-use aws_sdk_cloudformation::types::{Capability, Parameter, Stack, StackStatus};
+use aws_sdk_cloudformation::types::{
+    Capability, Parameter, ResourceStatus, Stack, StackResourceSummary, StackStatus, StackSummary,
+};
 use aws_types::SdkConfig;
 use sha2::{Digest, Sha256};
 
@@ -19,7 +21,7 @@ const LOOK_MS: u64 = 500;
 const LOOKS_MAX: u32 = 7_200;
 
 /// The parameter that changes with all that is deployed, and how many letters of a digest it has.
-const RELEASE: &str = "Release";
+pub(super) const RELEASE: &str = "Release";
 const RELEASE_LETTERS: usize = 16;
 
 /// What becomes of parameters that nothing is said of.
@@ -57,7 +59,9 @@ pub(crate) async fn apply(
         (Some(kept), Unsaid::AsBefore) => pairs(kept),
         (Some(_), Unsaid::Default) | (None, _) => BTreeMap::new(),
     };
-    said.insert(RELEASE.to_owned(), release(template.text, &before, &said));
+    if !said.contains_key(RELEASE) {
+        said.insert(RELEASE.to_owned(), release(template.text, &before, &said));
+    }
     let url = put_template(config, template.bucket, template.text).await?;
     let pair = |(key, value)| Parameter::builder().parameter_key(key).parameter_value(value).build();
     let mut parameters: Vec<Parameter> = said.clone().into_iter().map(pair).collect();
@@ -88,6 +92,49 @@ pub(crate) async fn apply(
         Err(error) => return Err(error).context("cannot update the stack"),
     }
     Ok(())
+}
+
+/// A stack that is there, or was there.
+pub(super) struct Found {
+    /// Its id, which is its own also when another has its name.
+    pub(super) id: String,
+    /// Whether it was taken away.
+    pub(super) is_gone: bool,
+    /// What it was made with.
+    pub(super) parameters: BTreeMap<String, String>,
+}
+
+/// A part of a stack: its type, and its name or address.
+pub(super) struct Resource {
+    /// The type, in CloudFormation's word.
+    pub(super) kind: String,
+    /// What its service knows it by.
+    pub(super) id: String,
+}
+
+/// The stack of that name, or the one that was taken away last. Source: CloudFormation ListStacks, which remembers those for
+/// 90 days.
+pub(super) async fn find(config: &SdkConfig, name: &str) -> anyhow::Result<Option<Found>> {
+    let client = Client::new(config);
+    if let Some(stack) = describe(&client, name).await? {
+        let parameters = pairs(&stack);
+        return Ok(stack.stack_id.map(|id| Found { id, is_gone: false, parameters }));
+    }
+    let gone = client.list_stacks().stack_status_filter(StackStatus::DeleteComplete).into_paginator().items().send();
+    let gone: Vec<StackSummary> = gone.try_collect().await.context("cannot list the stacks that are gone")?;
+    let of_the_name = gone.into_iter().filter(|stack| stack.stack_name() == Some(name));
+    let last = of_the_name.max_by_key(|stack| stack.deletion_time.map(|time| time.as_nanos()));
+    let Some(id) = last.and_then(|stack| stack.stack_id) else { return Ok(None) };
+    let parameters = describe(&client, &id).await?.as_ref().map(pairs).unwrap_or_default();
+    Ok(Some(Found { id, is_gone: true, parameters }))
+}
+
+/// The parts of a stack that it has, or left.
+pub(super) async fn resources(config: &SdkConfig, id: &str) -> anyhow::Result<Vec<Resource>> {
+    let listed = Client::new(config).list_stack_resources().stack_name(id).into_paginator().items().send();
+    let listed: Vec<StackResourceSummary> = listed.try_collect().await.context("cannot list what the stack has")?;
+    let has = listed.into_iter().filter(|part| part.resource_status != Some(ResourceStatus::DeleteComplete));
+    Ok(has.filter_map(|part| Some(Resource { kind: part.resource_type?, id: part.physical_resource_id? })).collect())
 }
 
 /// Takes the stack away and waits for it; what its template keeps, stays.
