@@ -113,7 +113,7 @@ fn what_alarms_and_dashboard_watch_is_told_by_the_code_with_the_same_dimensions_
     assert_eq!(watched.difference(&known).collect::<Vec<_>>(), Vec::<&Named>::new(), "watched, and told by nobody");
     let unwatched: BTreeSet<&str> = told.difference(&watched).map(|(_, name, _)| name.as_str()).collect();
     assert_eq!(unwatched, UNWATCHED.into(), "told, and watched by nobody");
-    assert!(of_alarms().len() >= 41 && of_dashboard().len() >= 45);
+    assert!(of_alarms().len() >= 43 && of_dashboard().len() >= 45);
 }
 
 #[test]
@@ -170,6 +170,9 @@ async fn counted() -> Vec<WideEvent> {
     shop.deliver(push(&status_push(7, "a word of tomorrow", NOW - 1_500, 1))).await.unwrap();
     shop.deliver(request("POST", "/webhooks/events/scanner", &[("x-signature", "00")], "{}")).await.unwrap();
     shop.pay(request("POST", "/payments/stripe", &[("stripe-signature", "t=1,v1=00")], "{}")).await.unwrap();
+    // Both are signed, and say nothing that can be taken.
+    assert_eq!(shop.deliver(warehouse("msg_2", NOW, "{}")).await.unwrap().status_code, 400);
+    assert_eq!(shop.pay(stripe("payment_intent.succeeded", NOW, &json!({}))).await.unwrap().status_code, 400);
     let queued = shop.events.all().into_iter().map(|event| cloudevents::write(&event).unwrap());
     shop.write(batch(queued)).await.unwrap();
     let mut lines = shop.log.all();
@@ -239,7 +242,7 @@ async fn the_functions_emit_every_metric_of_the_tables_and_each_alarm_s_function
     let names: BTreeSet<Named> = emitted.iter().map(|(_, named, _)| named.clone()).collect();
     assert_eq!(names, told());
     let alarms = of_alarms_by_function();
-    assert!(alarms.len() >= 21 && alarms.iter().filter(|(.., outcome)| outcome.is_some()).count() >= 5);
+    assert!(alarms.len() >= 23 && alarms.iter().filter(|(.., outcome)| outcome.is_some()).count() >= 5);
     for alarm in alarms {
         assert!(emitted.contains(&alarm), "{alarm:?} is watched, and that function never emits it");
     }
@@ -254,7 +257,7 @@ async fn a_delivery_its_record_a_callback_and_a_stranger_are_counted_and_the_age
     let shop = Shop::new();
     let status = status_event("A-1", "arrived", NOW - 1_500);
     shop.deliver(warehouse("msg_1", NOW, &status)).await.unwrap();
-    shop.deliver(scanner("{}")).await.unwrap();
+    shop.deliver(warehouse("msg_2", NOW, "{}")).await.unwrap();
     shop.deliver(request("POST", "/webhooks/events/scanner", &[("x-signature", "00")], "{}")).await.unwrap();
     shop.pay(stripe("payout.paid", NOW, &json!({}))).await.unwrap();
     shop.pay(request("POST", "/payments/stripe", &[("stripe-signature", "t=1,v1=00")], "{}")).await.unwrap();
@@ -264,7 +267,8 @@ async fn a_delivery_its_record_a_callback_and_a_stranger_are_counted_and_the_age
     let count = |name: &str| all.iter().filter(|metrics| value_of(metrics, name) == json!(1)).count();
     assert_eq!((count("webhooks"), count("callbacks"), count("records")), (3, 2, 1));
     let refused = shop.log.all().iter().filter(|event| event.get(field::HTTP_STATUS) == Some(&json!(401))).count();
-    assert_eq!(refused, 2);
+    // A stranger's are not among those with a good signature.
+    assert_eq!((refused, count(metric::SIGNED_REFUSED)), (2, 1));
     let ages: Vec<Value> = all.iter().map(|metrics| value_of(metrics, "event_age")).filter(Value::is_number).collect();
     assert_eq!(ages, [json!(1_500)]);
 }

@@ -691,6 +691,33 @@ async fn half_an_hour_of_changes_that_no_run_can_read_whole_is_gone_on_with() {
     assert_eq!(world.missed(), Vec::<u64>::new());
 }
 
+/// The clock of tokio stands, and goes on by itself when everything waits: a run's time costs none.
+#[tokio::test(start_paused = true)]
+async fn whatever_never_answers_the_run_ends_in_time_gives_its_lease_back_and_the_next_one_misses_nothing() {
+    let world_of = async || {
+        let world = World::with(120, Conduct::CALM, 43);
+        world.start_at(at(NOW - 48 * HOUR_MS)).await;
+        world
+    };
+    let calls = {
+        let (world, plan) = (world_of().await, FaultPlan::none());
+        world.run_by(INCREMENTAL, &world.clock, &plan).await;
+        plan.calls()
+    };
+    assert!(calls.len() > 15, "{calls:?}");
+    // The last gives the lease back, and is not waited for any longer than its client does.
+    for position in 0..calls.len() - 1 {
+        let world = world_of().await;
+        let plan = FaultPlan::at([(position, Fault::Silent)]);
+        let answer = world.run_by(INCREMENTAL, &world.clock, &plan).await.unwrap();
+        assert_eq!(answer.sweeps[0].outcome, "unfinished", "{} at {position}", calls[position]);
+        assert_eq!(world.log.all().last().unwrap().get(field::OUTCOME), Some(&"unfinished".into()));
+        world.clock.advance_ms(EVERY_MS);
+        world.sweep().await;
+        assert_eq!(world.missed(), Vec::<u64>::new(), "{} at {position}", calls[position]);
+    }
+}
+
 #[tokio::test]
 async fn messages_are_confirmed_only_after_the_queue_has_them() {
     let conduct = Conduct::CALM;

@@ -161,8 +161,8 @@ async fn look(
     }
 }
 
-/// The event of the check, which counts what it found. That there is nothing, which ends an alarm, is said only by a check
-/// that looked at all.
+/// The event of the check, which counts what it found. That there is nothing, or that the check is not wanting, is said only by
+/// one that looked at all.
 fn conclude(tally: &Tally, ended: &Result<(), PortError>, is_from_the_start: bool) -> WideEvent {
     let count = |concern: Concern| {
         let found = tally.found.values().filter(|finding| finding.concern == concern);
@@ -178,10 +178,9 @@ fn conclude(tally: &Tally, ended: &Result<(), PortError>, is_from_the_start: boo
     let counts = [
         (metric::PAID_TOO_LONG, count(Concern::PaidTooLong)),
         (metric::PAID_NOT_CREATED, count(Concern::PaidNotCreated)),
+        (metric::CHECK_UNFINISHED, u64::from(outcome != "finished")),
     ];
-    let event = WideEvent::new("orders.checked", outcome)
-        .with(field::ORDERS_CHECKED, tally.checked)
-        .with_count(metric::CHECK_UNFINISHED, u64::from(outcome != "finished"));
+    let event = WideEvent::new("orders.checked", outcome).with(field::ORDERS_CHECKED, tally.checked);
     let told = counts.into_iter().filter(|(_, count)| is_whole || *count > 0);
     let event = told.fold(event, |event, (name, count)| event.with_count(name, count));
     match ended {

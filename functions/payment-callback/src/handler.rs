@@ -105,7 +105,7 @@ async fn verified_items(
     };
     let verify =
         |secrets: &adapters::secrets::Secrets| callback.verify(secrets.gateway(gateway)?, fetched.as_ref(), now);
-    Ok(cache.try_with(source, now, verify).await??.read()?)
+    cache.try_with(source, now, verify).await??.read().map_err(NotAnswered::Unread)
 }
 
 /// What is logged of a movement.

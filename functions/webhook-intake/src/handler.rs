@@ -70,7 +70,7 @@ async fn take(
     let delivery = Delivery::new(channel.clone(), request.query, request.headers, request.body?);
     let verified =
         cache.try_with(source, now, |secrets| delivery.verify(&secrets.credentials(&channel)?, now)).await??;
-    let content = verified.read(now)?;
+    let content = verified.read(now).map_err(NotAnswered::Unread)?;
     if let Content::Events(events) = &content {
         queue.send(events).await?;
     }

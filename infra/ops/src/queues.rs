@@ -304,8 +304,10 @@ pub(crate) async fn replay_one(session: &Session, id: &str) -> anyhow::Result<()
 
 /// Deletes the message with this id.
 async fn discard_one(session: &Session, id: &str) -> anyhow::Result<()> {
-    let deleted = with_one(session, id, async |client, queue, message| delete(client, queue, message).await);
-    deleted.await.context("it cannot be deleted")?;
+    let deleted = with_one(session, id, async |client, queue, message| {
+        delete(client, queue, message).await.context("it cannot be deleted")
+    });
+    deleted.await?;
     step("Discarding", "1 message is gone");
     Ok(())
 }

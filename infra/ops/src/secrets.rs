@@ -29,6 +29,9 @@ pub(crate) async fn run(session: &Session, SecretsCommand::Put { file }: Secrets
     put(&session.config, &session.stack.secret_id, &document).await
 }
 
+/// The longest name that is shown. Shops and sources are shorter, secrets are longer; with `.access_token` behind it.
+const SHOWN_MAX: usize = 30;
+
 /// What is done with a document of which some entries let nobody in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unusable {
@@ -65,10 +68,26 @@ fn without_use(text: &str) -> anyhow::Result<Vec<String>> {
     let marketplaces = names("/marketplaces").into_iter().filter(|name| Marketplace::from_name(name).is_err());
     let gateways = names("/gateways").into_iter().filter(|name| Gateway::from_name(name).is_none());
     let unknown = sections
-        .chain(marketplaces.map(|name| format!("marketplaces.{name}")))
-        .chain(gateways.map(|name| format!("gateways.{name}")))
-        .map(|place| format!("{place} (no such name)"));
-    Ok(secrets.unusable().into_iter().map(str::to_owned).chain(unknown).collect())
+        .map(|name| shown(&name))
+        .chain(marketplaces.map(|name| format!("marketplaces.{}", shown(&name))))
+        .chain(gateways.map(|name| format!("gateways.{}", shown(&name))))
+        .map(|place| format!("{place} (nothing looks at it)"));
+    let unusable = secrets.unusable().into_iter().map(|one| match &one.name {
+        Some(name) => format!("{}.{}", one.section, shown(name)),
+        None if one.section.starts_with("gateways") => one.section.clone(),
+        None => format!("{}, an entry whose name is none", one.section),
+    });
+    Ok(unusable.chain(unknown).collect())
+}
+
+/// A name as it may stand in the log of whoever deploys. One that is as long as a secret may be one in the wrong place.
+fn shown(name: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
+    if name.len() <= SHOWN_MAX && name.chars().all(is_plain) {
+        name.to_owned()
+    } else {
+        format!("(a name of {} characters)", name.chars().count())
+    }
 }
 
 /// What the stack has; `None` of a secret without a value, which is an error on AWS and an empty text on the emulator.
@@ -96,12 +115,14 @@ mod tests {
     #[test]
     fn what_lets_nobody_in_is_named_and_what_nobody_looks_at_too() {
         let document = r#"{"marketplaces": {"1688": {"demo": {"app_secrets": [" "]}}, "ebay": {}},
-                           "gateways": {"strip": {"signing_secrets": ["s"]}}, "client": {}}"#;
+                           "gateways": {"strip": {"signing_secrets": ["s"]}}, "client": {},
+                           "clients": {"0123456789abcdef0123456789abcdef": {"secrets": []}}}"#;
         let places = [
+            "clients.(a name of 32 characters)",
             "marketplaces.1688.demo",
-            "client (no such name)",
-            "marketplaces.ebay (no such name)",
-            "gateways.strip (no such name)",
+            "client (nothing looks at it)",
+            "marketplaces.ebay (nothing looks at it)",
+            "gateways.strip (nothing looks at it)",
         ];
         assert_eq!(without_use(document).unwrap(), places);
         assert!(without_use(r#"{"clients": 7}"#).is_err());

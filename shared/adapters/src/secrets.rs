@@ -34,11 +34,26 @@ pub struct Secrets {
     sources: HashMap<SourceName, Credentials>,
     gateways: HashMap<Gateway, Arc<GatewaySecrets>>,
     clients: HashMap<AppKey, Vec<SecretString>>,
-    unusable: Vec<String>,
+    unusable: Vec<Unusable>,
+}
+
+/// An entry that lets nobody in, because it cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unusable {
+    /// Where it stands, in words of ours alone: `clients`, `gateways.stripe`.
+    pub section: String,
+    /// Its name there, when it has a good one. For whoever has the document: a secret may stand in the place of a name.
+    pub name: Option<String>,
+}
+
+impl Unusable {
+    fn of(section: &str, name: Option<String>) -> Self {
+        Self { section: section.to_owned(), name }
+    }
 }
 
 /// What callbacks of a gateway are checked with, and what of its entry could not be read.
-type Reading = (Option<gateway::Credentials>, Vec<String>);
+type Reading = (Option<gateway::Credentials>, Vec<Unusable>);
 
 /// Read when it is first needed: keys cost more to read than all the rest, and most functions need none.
 type GatewaySecrets = LazyLock<Reading, Box<dyn FnOnce() -> Reading + Send>>;
@@ -214,11 +229,10 @@ impl Secrets {
 
     /// The pushes of an entry whose token cannot be used stay good.
     fn take_ali1688(&mut self, entries: Entries<Ali1688Entry>) {
-        const PLACE: &str = "marketplaces.1688";
-        let usable: HashMap<ShopId, Ali1688Entry> = self.take(PLACE, entries, Ali1688Entry::usable);
+        let usable: HashMap<ShopId, Ali1688Entry> = self.take("marketplaces.1688", entries, Ali1688Entry::usable);
         for (shop, mut entry) in usable {
             if let Some(token) = entry.access_token.take() {
-                let place = || format!("{PLACE}.{shop}.access_token");
+                let place = || Unusable::of("marketplaces.1688", Some(format!("{shop}.access_token")));
                 let access = noted(entry.access(token), place, &mut self.unusable);
                 self.accounts.extend(access.map(|access| ((Marketplace::Alibaba1688, shop.clone()), access)));
             }
@@ -242,20 +256,20 @@ impl Secrets {
             Some(Airwallex(airwallex::Credentials { secrets: live(entry.secrets)? }))
         });
         self.take_gateway(Gateway::Paypal, entries.paypal, |entry, unusable| {
-            let place = || "gateways.paypal.certificates".to_owned();
+            let place = || Unusable::of("gateways.paypal.certificates", None);
             let key = |(url, pem): (String, String)| (url, noted(PublicKey::from_pem(&pem), place, unusable));
             let certificates = entry.certificates.into_iter().map(key).collect();
             let webhook_id = Some(entry.webhook_id).filter(|id| !id.is_empty())?;
             Some(Paypal(paypal::Credentials { webhook_id, certificates }))
         });
         self.take_gateway(Gateway::Alipay, entries.alipay, |entry, unusable| {
-            let place = || "gateways.alipay.public_keys".to_owned();
+            let place = || Unusable::of("gateways.alipay.public_keys", None);
             let keys = entry.public_keys.iter();
             let public_keys = keys.filter_map(|pem| noted(PublicKey::from_pem(pem), place, unusable)).collect();
             Some(Alipay(alipay::Credentials { app_id: entry.app_id, seller_id: entry.seller_id, public_keys }))
         });
         self.take_gateway(Gateway::Wechatpay, entries.wechatpay, |entry, unusable| {
-            let place = || "gateways.wechatpay.public_keys".to_owned();
+            let place = || Unusable::of("gateways.wechatpay.public_keys", None);
             let key =
                 |(serial, pem): (String, String)| Some((serial, noted(PublicKey::from_pem(&pem), place, unusable)?));
             let public_keys = entry.public_keys.into_iter().filter_map(key).collect();
@@ -270,7 +284,7 @@ impl Secrets {
         &mut self,
         gateway: Gateway,
         entry: Option<Entry<T>>,
-        usable: impl FnOnce(T, &mut Vec<String>) -> Option<gateway::Credentials> + Send + 'static,
+        usable: impl FnOnce(T, &mut Vec<Unusable>) -> Option<gateway::Credentials> + Send + 'static,
     ) {
         let Some(entry) = entry else { return };
         let read = move || {
@@ -279,14 +293,14 @@ impl Secrets {
                 Entry::Usable(entry) => usable(entry, &mut unusable),
                 Entry::Unusable(_) => None,
             };
-            let place = || format!("gateways.{}", gateway.as_str());
+            let place = || Unusable::of(&format!("gateways.{}", gateway.as_str()), None);
             (noted(credentials, place, &mut unusable), unusable)
         };
         self.gateways.insert(gateway, Arc::new(LazyLock::new(Box::new(read))));
     }
 
     /// The usable entries under checked names; the others are noted.
-    fn take<K, T, V>(&mut self, place: &str, entries: Entries<T>, value: impl Fn(T) -> Option<V>) -> HashMap<K, V>
+    fn take<K, T, V>(&mut self, section: &str, entries: Entries<T>, value: impl Fn(T) -> Option<V>) -> HashMap<K, V>
     where
         K: TryFrom<String> + Eq + std::hash::Hash + std::fmt::Display,
     {
@@ -298,20 +312,19 @@ impl Secrets {
             };
             match (K::try_from(name), value) {
                 (Ok(name), Some(value)) => drop(usable.insert(name, value)),
-                (Ok(name), None) => self.unusable.push(format!("{place}.{name}")),
-                // Not repeated: it may be a secret in the wrong place.
-                (Err(_), _) => self.unusable.push(format!("{place}, an entry whose name is none")),
+                (Ok(name), None) => self.unusable.push(Unusable::of(section, Some(name.to_string()))),
+                (Err(_), _) => self.unusable.push(Unusable::of(section, None)),
             }
         }
         usable
     }
 
-    /// The places of entries that cannot be used, in order. A place has no secret in it.
-    pub fn unusable(&self) -> Vec<&str> {
+    /// The entries that cannot be used, in order. To know them, the keys of gateways are read.
+    pub fn unusable(&self) -> Vec<&Unusable> {
         let of_gateways = self.gateways.values().flat_map(|secrets| &secrets.1);
-        let mut places: Vec<&str> = self.unusable.iter().chain(of_gateways).map(String::as_str).collect();
-        places.sort_unstable();
-        places
+        let mut all: Vec<&Unusable> = self.unusable.iter().chain(of_gateways).collect();
+        all.sort_unstable();
+        all
     }
 
     /// What a delivery from this channel must be signed with.
@@ -354,7 +367,7 @@ impl Secrets {
 }
 
 /// Notes the place of what is not there.
-fn noted<T>(usable: Option<T>, place: impl FnOnce() -> String, unusable: &mut Vec<String>) -> Option<T> {
+fn noted<T>(usable: Option<T>, place: impl FnOnce() -> Unusable, unusable: &mut Vec<Unusable>) -> Option<T> {
     if usable.is_none() {
         unusable.push(place());
     }
@@ -432,6 +445,10 @@ impl SecretCache {
 mod tests {
     use super::*;
 
+    fn places(secrets: &Secrets) -> Vec<(&str, Option<&str>)> {
+        secrets.unusable().into_iter().map(|one| (one.section.as_str(), one.name.as_deref())).collect()
+    }
+
     #[test]
     fn an_unusable_entry_shuts_out_itself_alone() {
         let secrets = Secrets::from_json(
@@ -445,15 +462,15 @@ mod tests {
         )
         .unwrap();
         let unusable = [
-            "gateways.adyen",
-            "gateways.airwallex",
-            "gateways.alipay",
-            "gateways.paypal.certificates",
-            "marketplaces.1688, an entry whose name is none",
-            "marketplaces.1688.worse",
-            "sources.future",
+            ("gateways.adyen", None),
+            ("gateways.airwallex", None),
+            ("gateways.alipay", None),
+            ("gateways.paypal.certificates", None),
+            ("marketplaces.1688", None),
+            ("marketplaces.1688", Some("worse")),
+            ("sources", Some("future")),
         ];
-        assert_eq!(secrets.unusable(), unusable);
+        assert_eq!(places(&secrets), unusable);
         assert!(secrets.gateway(Gateway::Stripe).is_ok() && secrets.gateway(Gateway::Paypal).is_ok());
         for gateway in [Gateway::Adyen, Gateway::Airwallex, Gateway::Alipay, Gateway::Wechatpay] {
             assert_eq!(secrets.gateway(gateway).err(), Some(Refusal::Unknown("gateway")), "{gateway:?}");
@@ -478,12 +495,12 @@ mod tests {
         )
         .unwrap();
         let unusable = [
-            "marketplaces.1688.no-key.access_token",
-            "marketplaces.1688.no-member.access_token",
-            "marketplaces.taobao.blank",
-            "marketplaces.taobao.no-session",
+            ("marketplaces.1688", Some("no-key.access_token")),
+            ("marketplaces.1688", Some("no-member.access_token")),
+            ("marketplaces.taobao", Some("blank")),
+            ("marketplaces.taobao", Some("no-session")),
         ];
-        assert_eq!(secrets.unusable(), unusable);
+        assert_eq!(places(&secrets), unusable);
         let names = |marketplace| -> Vec<String> {
             secrets.accounts(marketplace).iter().map(|account| account.shop.to_string()).collect()
         };

@@ -19,6 +19,12 @@ impl Deadline {
         Self(ends_at.unwrap_or(UnixMillis::MAX).saturating_add_ms(-MARGIN_MS))
     }
 
+    /// An earlier one.
+    #[must_use]
+    pub fn sooner_by_ms(self, millis: i64) -> Self {
+        Self(self.0.saturating_add_ms(-millis))
+    }
+
     /// The time that is left, none when it has passed.
     pub fn left(self, now: UnixMillis) -> Duration {
         Duration::from_millis(u64::try_from(self.0.ms_since(now)).unwrap_or(0))

@@ -15,7 +15,7 @@ use protocols::Refusal;
 use serde::{Deserialize, Serialize};
 
 use crate::deadline::Deadline;
-use crate::log::{WideEvent, field};
+use crate::log::{WideEvent, field, metric};
 
 /// The largest body that is read. The largest push known is a few KiB.
 pub const BODY_BYTES_MAX: usize = 256 * 1_024;
@@ -182,6 +182,8 @@ impl Response {
 pub enum NotAnswered {
     /// The sender's fault: 4xx.
     Refused(Refusal),
+    /// The same of one whose signature is good: a counterpart of ours says what we cannot take.
+    Unread(Refusal),
     /// Ours, or a dependency's: the sender should try again.
     Unavailable(PortError),
 }
@@ -220,6 +222,9 @@ impl NotAnswered {
     pub fn conclude(&self, event: &str) -> (Response, WideEvent) {
         match self {
             Self::Refused(refusal) => (Response::refused(*refusal), refused_event(event, *refusal)),
+            Self::Unread(refusal) => {
+                (Response::refused(*refusal), refused_event(event, *refusal).with_metric(metric::SIGNED_REFUSED))
+            }
             Self::Unavailable(error) => {
                 (Response::unavailable(error), WideEvent::new(event, "unavailable").with_failure(error))
             }

@@ -77,8 +77,8 @@ pub mod field {
     pub const ERROR_CHAIN: &str = "error.chain";
     /// What to do about an error: `retry`, `reconcile`, or `reject`, when a person must act.
     pub const ERROR_DISPOSITION: &str = "error.disposition";
-    /// Which entries of the secrets document cannot be used, by their places.
-    pub const SECRETS: &str = "secrets.entries";
+    /// The sections of the secrets document with entries that cannot be used.
+    pub const SECRETS: &str = "secrets.sections";
     /// Why a message is in quarantine.
     pub const REASON: &str = "reason";
     /// What kind of sweep.
@@ -138,7 +138,9 @@ pub mod metric {
     pub const IMAGE_REFUSED: &str = "image_refused";
     /// Trades that an audit found to differ from ours.
     pub const AUDIT_FOUND: &str = "audit_found";
-    /// Audits of a shop's day that did not come to their end.
+    /// Requests that are refused although their signature is good.
+    pub const SIGNED_REFUSED: &str = "signed_refused";
+    /// Nightly audits of a shop that did not come to their end.
     pub const AUDIT_UNFINISHED: &str = "audit_unfinished";
     /// Entries of the secrets document that let nobody in, because they cannot be read.
     pub const SECRETS_UNUSABLE: &str = "secrets_unusable";
@@ -150,7 +152,7 @@ pub mod metric {
     pub const CHECK_UNFINISHED: &str = "check_unfinished";
 
     /// All of these. Each counts, and has the function for its one dimension.
-    pub const COUNTERS: [&str; 14] = [
+    pub const COUNTERS: [&str; 15] = [
         PAYMENT_CONFLICT,
         PAYMENT_WITHOUT_ORDER,
         ORDER_DAMAGED,
@@ -160,6 +162,7 @@ pub mod metric {
         UNRECOGNISED_STATUS,
         IMAGE_REFUSED,
         AUDIT_FOUND,
+        SIGNED_REFUSED,
         AUDIT_UNFINISHED,
         SECRETS_UNUSABLE,
         PAID_TOO_LONG,

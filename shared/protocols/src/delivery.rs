@@ -76,7 +76,18 @@ pub struct Verified(Signed);
 #[derive(Debug)]
 enum Signed {
     Push(String),
-    Event { id: EventId, event: SourceEvent },
+    Event {
+        id: EventId,
+        event: SourceEvent,
+    },
+    /// A known sender says what cannot be read, for this reason.
+    Unread(Refusal),
+}
+
+impl Signed {
+    fn event(id: EventId, read: Result<SourceEvent, Refusal>) -> Self {
+        read.map_or_else(Self::Unread, |event| Self::Event { id, event })
+    }
 }
 
 /// A delivery from a channel.
@@ -161,8 +172,8 @@ impl Unverified {
         if !signature::is_signed(secrets, "", &fields, signature) {
             return Err(Refusal::SignatureInvalid);
         }
-        let message = only(&fields, "message").ok_or(Refusal::Malformed("the form has not one field named message"))?;
-        Ok(Signed::Push(message.to_owned()))
+        let none = || Signed::Unread(Refusal::Malformed("the form has not one field named message"));
+        Ok(only(&fields, "message").map_or_else(none, |message| Signed::Push(message.to_owned())))
     }
 
     fn verify_standard_webhook(&self, secrets: &[SecretString], now: UnixMillis) -> Result<Signed, Refusal> {
@@ -172,13 +183,16 @@ impl Unverified {
             signature: self.header("webhook-signature"),
         };
         let id = standard_webhooks::verify(headers, &self.body, secrets, now)?;
-        Ok(Signed::Event { id, event: source::read(&self.body)? })
+        Ok(Signed::event(id, source::read(&self.body)))
     }
 
     /// The flat scheme has no event id: the digest of the signed bytes is one, and a resend has the same.
     fn verify_flat(&self, secrets: &[SecretString], now: UnixMillis) -> Result<Signed, Refusal> {
         flat_hmac::verify(self.header("x-signature"), &self.body, secrets)?;
-        let event = source::read(&self.body)?;
+        let event = match source::read(&self.body) {
+            Ok(event) => event,
+            Err(refusal) => return Ok(Signed::Unread(refusal)),
+        };
         let at = event.at().ok_or(Refusal::TimestampInvalid)?;
         if !standard_webhooks::is_within_tolerance(at.seconds(), now) {
             return Err(Refusal::TimestampInvalid);
@@ -201,6 +215,7 @@ impl Delivery<Verified> {
         let content = match (self.state.0, self.channel) {
             (Signed::Push(message), Channel::Ali1688(shop)) => read_push(&message, &shop)?,
             (Signed::Event { id, event }, Channel::Source(source)) => read_event(id, event, source),
+            (Signed::Unread(refusal), _) => return Err(refusal),
             (Signed::Push(_), Channel::Source(_)) | (Signed::Event { .. }, Channel::Ali1688(_)) => {
                 return Err(Refusal::SignatureInvalid);
             }

@@ -19,14 +19,15 @@ enum Of {
 }
 
 /// Counts in lines that ask for a person, and what to do about them. An alarm watches each.
-const COUNTERS: [(&str, Of, &str); 10] = [
+const COUNTERS: [(&str, Of, &str); 11] = [
     ("payment_conflict", Of::All, "x a callback contradicted the ledger: `sampan ledger list --conflicts`"),
     ("payment_without_order", Of::All, "x captured money named no order: `sampan ledger list --without-order`"),
     ("order_damaged", Of::All, "x an order had no rate that can be read: order.id says which"),
     ("sweep_foreign_answer", Of::All, "x a marketplace answered for another account: event.source says which shop"),
     ("sweep_reauthorise", Of::All, "x a token was not taken: the shop in event.source must authorise the app anew"),
+    ("signed_refused", Of::All, "x refused with a good signature: event.source says who, reason why"),
     ("audit_unfinished", Of::All, "x an audit did not come to its end: `sampan audit` does it again"),
-    ("secrets_unusable", Of::TheLast, "entries of the secrets document cannot be used: secrets.entries says which"),
+    ("secrets_unusable", Of::TheLast, "entries of the secrets document cannot be used: secrets.sections says where"),
     ("paid_too_long", Of::TheLast, "orders are paid and not bought: `sampan check`"),
     ("paid_not_created", Of::TheLast, "orders are paid and not created: `sampan check`"),
     ("check_unfinished", Of::TheLast, "x a check did not come to its end: `sampan check` goes on"),

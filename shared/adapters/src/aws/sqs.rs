@@ -22,6 +22,8 @@ const QUARANTINE: &str = "quarantine.put";
 const BATCH_MESSAGES_MAX: usize = 10;
 /// Bytes in one call. AWS takes 1 MiB since 2025; emulators and older regions take this.
 const BATCH_BYTES_MAX: usize = 262_144;
+/// Bytes of a message in quarantine with its attributes. Source: SQS quotas, message size; the template sets it.
+const QUARANTINED_BYTES_MAX: usize = 1_048_576;
 /// Bytes of one attribute of a message in quarantine, with its name and type.
 const ATTRIBUTE_BYTES_MAX: usize = 4_096;
 /// What is said of a message that is not in quarantine as it came.
@@ -161,7 +163,7 @@ impl SqsQuarantine {
 
 impl Quarantine for SqsQuarantine {
     async fn put(&self, message: &Quarantined) -> Result<(), PortError> {
-        let body = holdable(&message.body, BATCH_BYTES_MAX - 2 * ATTRIBUTE_BYTES_MAX);
+        let body = holdable(&message.body, QUARANTINED_BYTES_MAX - 2 * ATTRIBUTE_BYTES_MAX);
         let reason = match &body {
             Cow::Borrowed(_) => message.reason.clone(),
             Cow::Owned(_) => format!("{}{NOT_WHOLE}", holdable(&message.reason, ATTRIBUTE_BYTES_MAX / 2)),

@@ -42,10 +42,12 @@ pub enum Fault {
     DoneInPart,
     /// Done, and then the process was gone: the caller never hears of it.
     CrashedAfter,
+    /// Done, and the answer never comes. What ends a call by itself is the caller's time.
+    Silent,
 }
 
 impl Fault {
-    /// All of them.
+    /// All of them but the one that takes time.
     pub const ALL: [Self; 5] =
         [Self::Before, Self::TimedOut, Self::DoneButTimedOut, Self::DoneInPart, Self::CrashedAfter];
 }
@@ -125,6 +127,10 @@ impl FaultPlan {
             Some(Fault::DoneInPart) => {
                 half.await;
                 Err(lost)
+            }
+            Some(Fault::Silent) => {
+                work.await?;
+                std::future::pending().await
             }
             Some(Fault::CrashedAfter) => {
                 work.await?;

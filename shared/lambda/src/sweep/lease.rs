@@ -33,7 +33,7 @@ pub struct Held<'a, S> {
     beaten_at: UnixMillis,
 }
 
-/// Takes the lease. `None` when another run is at work, or there is no time to see whether it still is.
+/// Takes the lease. `None` when another run is at work; stops when there is no time to see whether it still is.
 pub(super) async fn claim<'a, S: Sweeps>(
     key: &SweepKey,
     token: LeaseToken,
@@ -44,7 +44,7 @@ pub(super) async fn claim<'a, S: Sweeps>(
     let mut state = sweeps.read(key).await?;
     if state.lease.is_some() {
         if deadline.left(clock.now()) <= Duration::from_millis(LEASE_MS) {
-            return Ok(None);
+            return Err(Stop::Deadline);
         }
         clock.sleep(LEASE_MS).await;
         let later = sweeps.read(key).await?;

@@ -1,11 +1,12 @@
 //! One run: which shops are meant, and each of them swept side by side under one cap.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use adapters::clock::Clock;
 use adapters::error::PortError;
 use adapters::ports::{SecretsSource, Sweeps};
-use adapters::secrets::{KEPT_MS_MAX, SecretCache};
+use adapters::secrets::{KEPT_MS_MAX, SecretCache, Unusable};
 use domain::sweep::{Limits, SweepKind};
 use futures::stream::{self, StreamExt};
 use protocols::marketplace::Account;
@@ -44,9 +45,7 @@ pub async fn run<W: Work>(
     let is_meant = |account: &&Account| whose.shop.as_ref().is_none_or(|shop| *shop == account.shop);
     let meant: Vec<Account> = all.iter().filter(is_meant).cloned().collect();
     let unusable = secrets.unusable();
-    if !unusable.is_empty() {
-        log.write(unusable_event(&unusable));
-    }
+    log.write(secrets_event(&unusable));
     if meant.is_empty() {
         return Ok(without_shops(request, whose, unusable.is_empty(), log));
     }
@@ -56,7 +55,7 @@ pub async fn run<W: Work>(
         .buffer_unordered(settings.shops_at_once);
     let mut swept = std::pin::pin!(swept);
     while let Some((swept, event)) = swept.next().await {
-        log.write(event);
+        log.write(counted(event, request, swept.outcome));
         answer.sweeps.push(Swept { kind: request.kind().to_owned(), ..swept });
     }
     answer.sweeps.sort_by(|one, other| one.shop.cmp(&other.shop));
@@ -81,12 +80,23 @@ fn without_shops(request: &Request, whose: &Whose, all_are_usable: bool, log: &i
     Answer { sweeps: Vec::new() }
 }
 
-/// What is logged of entries that let nobody in. A sweep tells of all of them, because it runs whether anybody comes or not.
-fn unusable_event(places: &[&str]) -> WideEvent {
-    let count = Tally::number(places.len());
-    WideEvent::new("secrets.read", "unusable")
-        .with(field::SECRETS, places.join("; "))
-        .with_count(metric::SECRETS_UNUSABLE, count)
+/// What is logged of the secrets. A sweep tells how many entries let nobody in, because it runs whether anybody comes or not;
+/// by sections and not by names, in whose place a secret may stand.
+fn secrets_event(unusable: &[&Unusable]) -> WideEvent {
+    let sections: BTreeSet<&str> = unusable.iter().map(|one| one.section.as_str()).collect();
+    let outcome = if unusable.is_empty() { "usable" } else { "unusable" };
+    let event = WideEvent::new("secrets.read", outcome);
+    let sections = sections.into_iter().collect::<Vec<_>>().join(", ");
+    let event = if unusable.is_empty() { event } else { event.with(field::SECRETS, sections) };
+    event.with_count(metric::SECRETS_UNUSABLE, Tally::number(unusable.len()))
+}
+
+/// The event of a sweep, which counts when it is the nightly audit and did not come to its end. One for a window that an
+/// operator named is gone on with by who asked for it; another run at it is no want.
+fn counted(event: WideEvent, request: &Request, outcome: &str) -> WideEvent {
+    let is_nightly = request.kind() == SweepKind::Audit.as_str() && !request.has_goal();
+    let has_ended = [Outcome::Finished, Outcome::Held].iter().any(|ended| ended.as_str() == outcome);
+    if is_nightly && !has_ended { event.with_metric(metric::AUDIT_UNFINISHED) } else { event }
 }
 
 /// The answer to a request that cannot be done as it is.

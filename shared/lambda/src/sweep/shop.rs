@@ -63,19 +63,27 @@ pub(super) async fn sweep(
 ) -> (Swept, WideEvent) {
     let began = time.clock.now();
     let mut tally = Tally::default();
-    let end = match begin(&work, sweeps, &time).await {
+    let begun = time.to_work().within(time.clock, begin(&work, sweeps, &time)).await;
+    let end = match begun.unwrap_or(Err(Stop::Deadline)) {
         Err(stop) => End { state: SweepState::default(), tally, stopped: Some(stop) },
         Ok(Begun::Not(state, outcome)) => return unbegun(&work, &state, outcome, time.clock.now()),
         Ok(Begun::Held(mut held)) => {
-            let worked = time.deadline.within(time.clock, work.work(&mut held, &time, &mut tally)).await;
-            let worked = worked.unwrap_or(Err(Stop::Deadline));
-            if let Some(until) = worked.as_ref().err().and_then(|stop| stop.silence(time.clock.now())) {
-                held.replace(|state, token| state.paused(token, until)).await.ok();
-            }
-            End { state: held.release().await, tally, stopped: worked.err() }
+            let worked = time.to_work().within(time.clock, work.work(&mut held, &time, &mut tally)).await;
+            let stopped = worked.unwrap_or(Err(Stop::Deadline)).err();
+            let state = held.state().clone();
+            let ending = leave(*held, stopped.as_ref(), &time);
+            End { state: time.deadline.within(time.clock, ending).await.unwrap_or(state), tally, stopped }
         }
     };
     conclude(&work, &end, began, time.clock.now())
+}
+
+/// Keeps the silence that the marketplace asked for, and gives the lease back; the state as it is then.
+async fn leave<S: Sweeps>(mut held: Held<'_, S>, stopped: Option<&Stop>, time: &RunTime<'_, impl Clock>) -> SweepState {
+    if let Some(until) = stopped.and_then(|stop| stop.silence(time.clock.now())) {
+        held.replace(|state, token| state.paused(token, until)).await.ok();
+    }
+    held.release().await
 }
 
 enum Begun<'a, S> {
@@ -107,17 +115,10 @@ async fn begin<'a, S: Sweeps>(
 fn line(work: &impl Work, state: &SweepState, outcome: Outcome, now: UnixMillis) -> WideEvent {
     let account = work.account();
     let source = format!("{}/{}", account.marketplace().as_str(), account.shop);
-    let event = WideEvent::new(super::run::FINISHED, outcome.as_str())
+    WideEvent::new(super::run::FINISHED, outcome.as_str())
         .with(field::SWEEP_KIND, work.kind().as_str())
         .with(field::EVENT_SOURCE, source)
-        .with(field::SWEEP_LAG_S, lag_s(work.kind(), state, now));
-    // Who finds an audit held does not need it.
-    match (work.kind(), outcome) {
-        (SweepKind::Audit, Outcome::Failed | Outcome::Paused | Outcome::Unfinished) => {
-            event.with_metric(metric::AUDIT_UNFINISHED)
-        }
-        _ => event,
-    }
+        .with(field::SWEEP_LAG_S, lag_s(work.kind(), state, now))
 }
 
 /// How far behind the clock a sweep is that follows it, in seconds.

@@ -7,8 +7,11 @@ use protocols::marketplace::{FlowControl, Refused};
 use super::stop::Stop;
 use crate::deadline::Deadline;
 
-/// Time that a page may take with its details, their tries and their queueing, in milliseconds. No page is begun later.
+/// Time that a page may take with its details, their tries and their queueing, and the lease to be given back, in
+/// milliseconds. No page is begun later.
 pub const PAGE_MS_MAX: u64 = 20_000;
+/// The part of it that is the lease's, in milliseconds: a call with all its tries, and a little.
+const LEAVE_MS: i64 = 8_000;
 /// The longest silence that is waited for within a run, in seconds. A longer one is left to a later run.
 const SILENCE_S_MAX: u64 = 10;
 /// How often one call is made again after a silence.
@@ -24,6 +27,11 @@ pub struct RunTime<'a, C> {
 }
 
 impl<C: Clock> RunTime<'_, C> {
+    /// When work must be over, so that the lease can be given back.
+    pub fn to_work(&self) -> Deadline {
+        self.deadline.sooner_by_ms(LEAVE_MS)
+    }
+
     /// Whether there is time for one more page.
     pub fn for_a_page(&self) -> Result<(), Stop> {
         let left = self.deadline.left(self.clock.now());
