@@ -266,7 +266,7 @@ async fn a_check_that_is_held_up_ends_in_time_tells_what_it_found_and_is_an_erro
     };
     assert!(error.chain().contains("before the deadline"), "{}", error.chain());
     assert_eq!(lines.last().unwrap().get("outcome"), Some(&json!("failed")));
-    assert!(lines.iter().all(|line| is_no_all_clear(line)));
+    assert!(lines.iter().all(is_no_all_clear));
 }
 
 /// A check whose calls fail by a plan; its last line when it does.

@@ -706,15 +706,15 @@ async fn whatever_never_answers_the_run_ends_in_time_gives_its_lease_back_and_th
     };
     assert!(calls.len() > 15, "{calls:?}");
     // The last gives the lease back, and is not waited for any longer than its client does.
-    for position in 0..calls.len() - 1 {
+    for (position, call) in calls.iter().enumerate().take(calls.len() - 1) {
         let world = world_of().await;
         let plan = FaultPlan::at([(position, Fault::Silent)]);
         let answer = world.run_by(INCREMENTAL, &world.clock, &plan).await.unwrap();
-        assert_eq!(answer.sweeps[0].outcome, "unfinished", "{} at {position}", calls[position]);
+        assert_eq!(answer.sweeps[0].outcome, "unfinished", "{call} at {position}");
         assert_eq!(world.log.all().last().unwrap().get(field::OUTCOME), Some(&"unfinished".into()));
         world.clock.advance_ms(EVERY_MS);
         world.sweep().await;
-        assert_eq!(world.missed(), Vec::<u64>::new(), "{} at {position}", calls[position]);
+        assert_eq!(world.missed(), Vec::<u64>::new(), "{call} at {position}");
     }
 }
 

@@ -56,7 +56,7 @@ pub async fn destroy(settings: &Settings, name: &str, with_data: bool) -> anyhow
     let found =
         found.with_context(|| format!("there is no stack {name} in {}, and none is remembered", settings.region))?;
     // Before anything goes: what cannot be named afterwards would stay behind unseen.
-    let resources = stack::resources(&config, &found.id).await?;
+    let resources = found.resources(&config).await?;
     if found.is_gone {
         ensure!(with_data, "the stack {name} is gone already; --data takes the facts that it left");
     } else {

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_sdk_cloudformation::types::{
-    Capability, Parameter, ResourceStatus, Stack, StackResourceSummary, StackStatus, StackSummary,
+    Capability, Parameter, ResourceStatus, Stack, StackEvent, StackResourceSummary, StackStatus, StackSummary,
 };
 use aws_types::SdkConfig;
 use sha2::{Digest, Sha256};
@@ -129,12 +129,23 @@ pub(super) async fn find(config: &SdkConfig, name: &str) -> anyhow::Result<Optio
     Ok(Some(Found { id, is_gone: true, parameters }))
 }
 
-/// The parts of a stack that it has, or left.
-pub(super) async fn resources(config: &SdkConfig, id: &str) -> anyhow::Result<Vec<Resource>> {
-    let listed = Client::new(config).list_stack_resources().stack_name(id).into_paginator().items().send();
-    let listed: Vec<StackResourceSummary> = listed.try_collect().await.context("cannot list what the stack has")?;
-    let has = listed.into_iter().filter(|part| part.resource_status != Some(ResourceStatus::DeleteComplete));
-    Ok(has.filter_map(|part| Some(Resource { kind: part.resource_type?, id: part.physical_resource_id? })).collect())
+impl Found {
+    /// The parts that it has; of one that is gone, those that it left, as its events tell.
+    pub(super) async fn resources(&self, config: &SdkConfig) -> anyhow::Result<Vec<Resource>> {
+        let client = Client::new(config);
+        if self.is_gone {
+            let events = client.describe_stack_events().stack_name(&self.id).into_paginator().items().send();
+            let events: Vec<StackEvent> = events.try_collect().await.context("cannot read what the stack left")?;
+            let left = events.into_iter().filter(|event| event.resource_status == Some(ResourceStatus::DeleteSkipped));
+            let part = |event: StackEvent| Some((event.resource_type?, event.physical_resource_id?));
+            return Ok(left.filter_map(part).map(|(kind, id)| Resource { kind, id }).collect());
+        }
+        let listed = client.list_stack_resources().stack_name(&self.id).into_paginator().items().send();
+        let listed: Vec<StackResourceSummary> = listed.try_collect().await.context("cannot list what the stack has")?;
+        let has = listed.into_iter().filter(|part| part.resource_status != Some(ResourceStatus::DeleteComplete));
+        let part = |part: StackResourceSummary| Some((part.resource_type?, part.physical_resource_id?));
+        Ok(has.filter_map(part).map(|(kind, id)| Resource { kind, id }).collect())
+    }
 }
 
 /// Takes the stack away and waits for it; what its template keeps, stays.
