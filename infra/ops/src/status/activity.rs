@@ -63,13 +63,22 @@ pub(super) struct Activity {
 }
 
 impl Activity {
-    /// Of these lines, with their times in milliseconds. Lines of libraries, and calls of marketplaces, are left out.
+    /// Of these lines, with their times in milliseconds. Lines of libraries, and what is no work of its own (calls of
+    /// marketplaces, a look at the secrets), are left out.
     pub(super) fn of(lines: Vec<(i64, String)>, (from, to): (UnixMillis, UnixMillis)) -> Self {
         let mut activity = Self::default();
         let part_ms = (to.ms_since(from) / i64::try_from(PARTS).unwrap_or(1)).max(1);
         for (at, line) in lines {
             let Ok(line) = serde_json::from_str::<Line>(&line) else { continue };
             if line.event == "marketplace.called" {
+                continue;
+            }
+            for ((name, of, _), count) in COUNTERS.iter().zip(&mut activity.counts) {
+                if let Some(told) = line.others.get(*name).and_then(Value::as_u64) {
+                    *count = if *of == Of::All { count.saturating_add(told) } else { told };
+                }
+            }
+            if line.event == "secrets.read" {
                 continue;
             }
             let part = usize::try_from((at - from.get()) / part_ms).unwrap_or_default().min(PARTS - 1);
@@ -80,11 +89,6 @@ impl Activity {
             activity.took_ms.extend(line.duration_ms);
             activity.age_ms.extend(line.age_ms);
             activity.bytes = activity.bytes.saturating_add(line.bytes.unwrap_or_default());
-            for ((name, of, _), count) in COUNTERS.iter().zip(&mut activity.counts) {
-                if let Some(told) = line.others.get(*name).and_then(Value::as_u64) {
-                    *count = if *of == Of::All { count.saturating_add(told) } else { told };
-                }
-            }
         }
         activity.took_ms.sort_unstable();
         activity.age_ms.sort_unstable();

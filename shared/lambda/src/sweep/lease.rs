@@ -40,10 +40,10 @@ pub(super) async fn claim<'a, S: Sweeps>(
     sweeps: &'a S,
     time: &RunTime<'_, impl Clock>,
 ) -> Result<Option<Held<'a, S>>, Stop> {
-    let RunTime { deadline, clock } = time;
+    let clock = time.clock;
     let mut state = sweeps.read(key).await?;
     if state.lease.is_some() {
-        if deadline.left(clock.now()) <= Duration::from_millis(LEASE_MS) {
+        if time.to_work().left(clock.now()) <= Duration::from_millis(LEASE_MS) {
             return Err(Stop::Deadline);
         }
         clock.sleep(LEASE_MS).await;
