@@ -96,7 +96,7 @@ deploy-function: $(LAMBDA_TOOLS) ## Put the code of one function on AWS: STACK=n
 	@[ -n '$(STACK)' ] && [ -n '$(NAME)' ] && [ -d 'functions/$(NAME)' ] || \
 		{ echo 'Name both: make deploy-function STACK=name NAME=status-writer'; exit 2; }
 	$(BUILD_LAMBDA) --package $(NAME)
-	$(CARGO_LAMBDA) deploy $(if $(REGION),--region $(REGION)) --merge-env $(if $(ALIAS),--alias $(ALIAS)) --binary-name $(NAME) $(STACK)-$(NAME)
+	$(CARGO_LAMBDA) deploy $(if $(REGION),--region $(REGION)) --merge-env --include partitions.json:infra/partitions.json $(if $(ALIAS),--alias $(ALIAS)) --binary-name $(NAME) $(STACK)-$(NAME)
 
 destroy: build ## Take a stack away, and keep its facts: STACK=name [REGION=]; asks first
 	@[ -n '$(STACK)' ] || { echo 'Name the stack: make destroy STACK=name'; exit 2; }

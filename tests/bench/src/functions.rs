@@ -30,6 +30,8 @@ const FUNCTIONS: [&str; 8] = [
     "order-check",
 ];
 const NO_OP: &str = "no-op";
+/// What a package has beside its program.
+const PARTITIONS: &str = "partitions.json";
 /// What a start may cost, in starts of the function that does nothing.
 const INIT_NO_OPS_MAX: u64 = 2;
 /// The most memory of those that work all day, in bytes. Source: the budgets of the design.
@@ -140,10 +142,11 @@ pub fn profile(name: &str, events: u64, under: &[PathBuf]) -> anyhow::Result<()>
     })
 }
 
-/// Copies of the programs that stand beside this one.
+/// Copies of the programs that stand beside this one, and what a package has beside its program.
 fn unpacked() -> anyhow::Result<TempDir> {
     let (this, unpacked) = (std::env::current_exe()?, tempfile::tempdir()?);
     let built = this.parent().context("which program is this?")?;
+    std::fs::write(unpacked.path().join(PARTITIONS), include_bytes!("../../../infra/partitions.json"))?;
     for name in [NO_OP].into_iter().chain(FUNCTIONS) {
         std::fs::copy(built.join(name), unpacked.path().join(name)).with_context(|| format!("{name} is not built"))?;
     }
@@ -157,7 +160,7 @@ fn marketplace() -> Options {
 }
 
 /// Everything that a function of the stack is told. What it does not need it does not read.
-fn environment(aws: &str, market: &str) -> Vec<(&'static str, String)> {
+fn environment(aws: &str, market: &str, unpacked: &Path) -> Vec<(&'static str, String)> {
     let queue = |name: &str| format!("{aws}/000000000000/{name}");
     let mut environment = vec![
         ("EVENTS_QUEUE_URL", queue("events")),
@@ -167,6 +170,7 @@ fn environment(aws: &str, market: &str) -> Vec<(&'static str, String)> {
         ("ALI1688_URL", market.to_owned()),
         ("TAOBAO_URL", market.to_owned()),
         ("AWS_ENDPOINT_URL", aws.to_owned()),
+        ("SMITHY_CLIENT_SDK_CUSTOM_PARTITION", unpacked.join(PARTITIONS).display().to_string()),
     ];
     let fixed = [
         ("AWS_REGION", "us-east-1"),
@@ -211,7 +215,8 @@ impl Bench {
     }
 
     fn program_of(&self, name: &'static str, command: Vec<PathBuf>) -> Program {
-        Program { name, command, environment: environment(&self.aws.url, &self.market.url) }
+        let environment = environment(&self.aws.url, &self.market.url, self.programs.path());
+        Program { name, command, environment }
     }
 
     /// How long each takes from its start to its first poll, in turns; and how large each is.
