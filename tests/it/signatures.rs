@@ -604,7 +604,7 @@ fn shown(event: &Event) -> String {
 
 macro_rules! samples {
     ($($name:literal => [$($event:literal),*]),* $(,)?) => {
-        [$(($name, include_str!(concat!("../fixtures/1688/push/", $name, ".json")), &[$($event),*] as &[&str])),*]
+        [$(($name, include_str!(concat!("../../infra/local/demo/push/", $name, ".json")), &[$($event),*] as &[&str])),*]
     };
 }
 
@@ -641,7 +641,7 @@ pub(crate) const SAMPLES: [(&str, &str, &[&str]); 18] = samples! {
 
 #[tokio::test]
 async fn every_sample_push_means_what_it_says() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/1688/push");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/local/demo/push");
     let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
     assert_eq!(files.filter(|name| name.ends_with(".json")).count(), SAMPLES.len());
     for (name, message, wanted) in SAMPLES {
@@ -670,7 +670,7 @@ async fn every_sample_push_means_what_it_says() {
 
 #[tokio::test]
 async fn the_captured_request_is_accepted_as_it_came() {
-    let body = include_str!("../fixtures/1688/push/http_body_ORDER_PAY.txt").trim_end();
+    let body = include_str!("../../infra/local/demo/push/http_body_ORDER_PAY.txt").trim_end();
     let shop = Shop::new();
     assert_eq!(status(&shop, request("POST", "/webhooks/1688/demo", &[], body)).await, 200);
     // Its bizKey is 2251000000000000493.
