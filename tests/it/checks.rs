@@ -226,8 +226,8 @@ impl OrderStore for Damaged {
         self.0.orders_of(trade).await
     }
 
-    async fn list(&self, items_max: usize) -> Result<Vec<KnownOrder>, PortError> {
-        self.0.list(items_max).await
+    async fn list(&self) -> Result<Vec<KnownOrder>, PortError> {
+        self.0.list().await
     }
 }
 

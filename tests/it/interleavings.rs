@@ -42,8 +42,8 @@ impl Ledger for Stepped {
         self.0.captured(since, after).await
     }
 
-    async fn list(&self, items_max: usize) -> Result<BTreeMap<PaymentKey, PaymentFacts>, PortError> {
-        self.0.list(items_max).await
+    async fn list(&self) -> Result<BTreeMap<PaymentKey, PaymentFacts>, PortError> {
+        self.0.list().await
     }
 }
 

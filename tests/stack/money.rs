@@ -262,7 +262,7 @@ pub async fn ten_thousand_callbacks(stage: Arc<Stage>) -> anyhow::Result<()> {
 }
 
 async fn check(stage: &Stage, truths: &[Vec<PaymentEvent>], second: &[Sent]) -> anyhow::Result<()> {
-    let kept = adapters::ports::Ledger::list(&stage.session.ledger()?, usize::MAX).await?;
+    let kept = adapters::ports::Ledger::list(&stage.session.ledger()?).await?;
     let mut contradicted: BTreeMap<&PaymentKey, BTreeSet<(MovementKind, i64)>> = BTreeMap::new();
     for sent in second.iter().filter(|sent| sent.is_contradiction) {
         contradicted.entry(&sent.event.payment).or_default().insert((sent.event.kind, sent.event.money.minor()));

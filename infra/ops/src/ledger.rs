@@ -11,9 +11,6 @@ use domain::{MovementKind, OrderId, PaymentEvent, PaymentFacts, PaymentKey};
 use crate::stack::Session;
 use crate::table::table;
 
-/// Items of the payments table that a list reads at most; a payment has a handful.
-const LIST_ITEMS_MAX: usize = 50_000;
-
 /// What to do with the ledger.
 #[derive(Debug, Subcommand)]
 pub enum LedgerCommand {
@@ -42,9 +39,12 @@ pub async fn run(session: &Session, command: LedgerCommand) -> anyhow::Result<()
     let ledger = session.ledger()?;
     match command {
         LedgerCommand::Show { payment, order } => {
-            let payments = match (payment, order) {
-                (Some(payment), _) => vec![payment.parse::<PaymentKey>()?],
-                (None, Some(order)) => ledger.payments_of(&OrderId::new(order)?).await?,
+            let (payments, unknown) = match (payment, order) {
+                (Some(payment), _) => (vec![payment.parse()?], format!("the ledger has no payment {payment}")),
+                (None, Some(order)) => {
+                    let payments = ledger.payments_of(&OrderId::new(order.as_str())?).await?;
+                    (payments, format!("no payment names the order {order}"))
+                }
                 (None, None) => bail!("give a payment or --order"),
             };
             let mut found = BTreeMap::new();
@@ -53,16 +53,16 @@ pub async fn run(session: &Session, command: LedgerCommand) -> anyhow::Result<()
                 found.insert(payment, facts);
             }
             found.retain(|_, facts| !facts.entries.is_empty());
-            ensure!(!found.is_empty(), "the ledger has no such payment");
+            ensure!(!found.is_empty(), "{unknown}");
             println!("{}", payments_table(&found));
             Ok(())
         }
         LedgerCommand::List { conflicts, without_order } => {
-            let mut found = ledger.list(LIST_ITEMS_MAX).await?;
+            let mut found = ledger.list().await?;
             found.retain(|_, facts| !conflicts || facts.is_contradictory());
             found.retain(|_, facts| !without_order || (has_capture(facts) && facts.owner().is_none()));
             println!("{}", payments_table(&found));
-            println!("{} payments", found.len());
+            println!("payments: {}", found.len());
             Ok(())
         }
     }

@@ -12,9 +12,6 @@ use protocols::orders_api;
 use crate::stack::Session;
 use crate::table::ruled_table;
 
-/// Items of the orders table that a list reads at most; an order has a handful.
-const LIST_ITEMS_MAX: usize = 50_000;
-
 /// What to do with orders.
 #[derive(Debug, Subcommand)]
 pub enum OrderCommand {
@@ -70,7 +67,7 @@ pub async fn read(session: &Session, id: &OrderId) -> anyhow::Result<Option<Orde
 async fn list(session: &Session, arguments: ListArguments) -> anyhow::Result<()> {
     let ListArguments { limit, status, json } = arguments;
     let wanted = status.as_deref().map(status_of_name).transpose()?;
-    let known = session.orders()?.list(LIST_ITEMS_MAX).await?;
+    let known = session.orders()?.list().await?;
     let linked: Vec<TradeKey> =
         known.iter().flat_map(|order| order.facts.links().map(|link| link.trade.clone())).collect();
     let statuses = if linked.is_empty() { BTreeMap::new() } else { session.trades()?.statuses(&linked).await? };
@@ -103,7 +100,7 @@ async fn list(session: &Session, arguments: ListArguments) -> anyhow::Result<()>
 /// Every payment, under each order that it names.
 async fn payments_by_order(session: &Session) -> anyhow::Result<BTreeMap<OrderId, Vec<PaymentFacts>>> {
     let mut by_order: BTreeMap<OrderId, Vec<PaymentFacts>> = BTreeMap::new();
-    for payment in session.ledger()?.list(LIST_ITEMS_MAX).await?.into_values() {
+    for payment in session.ledger()?.list().await?.into_values() {
         let events = payment.entries.iter().chain(&payment.conflicts);
         let named: BTreeSet<OrderId> = events.filter_map(|event| event.order.clone()).collect();
         for order in named {

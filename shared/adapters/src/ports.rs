@@ -51,8 +51,8 @@ pub trait OrderStore {
     /// The orders that a trade is linked from. A link made a moment ago may be missing.
     fn orders_of(&self, trade: &TradeKey) -> impl Future<Output = Result<Vec<OrderId>, PortError>> + Send;
 
-    /// Orders in no order, up to about `items_max` items read. For operators, not for functions.
-    fn list(&self, items_max: usize) -> impl Future<Output = Result<Vec<KnownOrder>, PortError>> + Send;
+    /// All orders, in no order. For operators, not for functions.
+    fn list(&self) -> impl Future<Output = Result<Vec<KnownOrder>, PortError>> + Send;
 }
 
 /// What became of a refund.
@@ -116,11 +116,8 @@ pub trait Ledger {
         after: Option<&LedgerPlace>,
     ) -> impl Future<Output = Result<CapturedPage, PortError>> + Send;
 
-    /// Payments in no order, up to about `items_max` items read. For operators, not for functions.
-    fn list(
-        &self,
-        items_max: usize,
-    ) -> impl Future<Output = Result<BTreeMap<PaymentKey, PaymentFacts>, PortError>> + Send;
+    /// All payments. For operators, not for functions.
+    fn list(&self) -> impl Future<Output = Result<BTreeMap<PaymentKey, PaymentFacts>, PortError>> + Send;
 }
 
 /// Where reference rates are published.
@@ -333,6 +330,11 @@ pub struct Quarantined {
     pub body: String,
     /// Why it is here, without a word of the message.
     pub reason: String,
+}
+
+impl Quarantined {
+    /// What ids begin with of what no queue brought: an answer of a marketplace that a sweep could not read.
+    pub const OF_SWEEPS: &str = "sweep/";
 }
 
 /// Where messages that cannot become facts are kept.

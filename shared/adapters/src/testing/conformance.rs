@@ -81,7 +81,7 @@ pub async fn orders(store: &impl OrderStore, run: &str) -> Verdict {
 
     let kept: Vec<OrderReport> = store.read(&order).await?.reports().cloned().collect();
     expect("what is kept reads back", kept, vec![first, both[1].clone(), tie_won])?;
-    let listed = store.list(usize::MAX).await?.into_iter().find(|known| known.id == order);
+    let listed = store.list().await?.into_iter().find(|known| known.id == order);
     expect("the list has it", listed.map(|known| known.facts), Some(store.read(&order).await?))?;
     links(store, &order, run).await
 }
@@ -246,7 +246,7 @@ pub async fn ledger(ledger: &impl Ledger, run: &str) -> Verdict {
         expect("a capture names its order from its time on", orders.contains(&order), is_there)?;
         expect("and a contradiction none", orders.contains(&other), false)?;
     }
-    let mut listed = ledger.list(usize::MAX).await?.remove(&payment).unwrap_or_default();
+    let mut listed = ledger.list().await?.remove(&payment).unwrap_or_default();
     listed.entries.sort_by_key(|entry| entry.kind);
     listed.conflicts.sort_by_key(|conflict| conflict.money);
     expect("the list has it", listed, kept)

@@ -172,8 +172,8 @@ impl<P: OrderStore + Sync> OrderStore for Faulty<P> {
         self.plan.around("orders.orders_of", self.port.orders_of(trade)).await
     }
 
-    async fn list(&self, items_max: usize) -> Result<Vec<KnownOrder>, PortError> {
-        self.plan.around("orders.list", self.port.list(items_max)).await
+    async fn list(&self) -> Result<Vec<KnownOrder>, PortError> {
+        self.plan.around("orders.list", self.port.list()).await
     }
 }
 
@@ -204,8 +204,8 @@ impl<P: Ledger + Sync> Ledger for Faulty<P> {
         self.plan.around("ledger.captured", self.port.captured(since, after)).await
     }
 
-    async fn list(&self, items_max: usize) -> Result<BTreeMap<PaymentKey, PaymentFacts>, PortError> {
-        self.plan.around("ledger.list", self.port.list(items_max)).await
+    async fn list(&self) -> Result<BTreeMap<PaymentKey, PaymentFacts>, PortError> {
+        self.plan.around("ledger.list", self.port.list()).await
     }
 }
 

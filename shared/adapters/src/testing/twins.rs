@@ -73,10 +73,10 @@ impl OrderStore for MemoryOrders {
         Ok(linked.map(|(id, _)| id.clone()).collect())
     }
 
-    async fn list(&self, items_max: usize) -> Result<Vec<KnownOrder>, PortError> {
+    async fn list(&self) -> Result<Vec<KnownOrder>, PortError> {
         let orders = self.0.lock();
         let known = orders.iter().map(|(id, facts)| KnownOrder { id: id.clone(), facts: facts.clone() });
-        Ok(known.take(items_max).collect())
+        Ok(known.collect())
     }
 }
 
@@ -177,8 +177,8 @@ impl Ledger for MemoryLedger {
         Ok(CapturedPage { orders: recent.filter_map(|entry| entry.order.clone()).collect(), next: Some(next) })
     }
 
-    async fn list(&self, items_max: usize) -> Result<BTreeMap<PaymentKey, PaymentFacts>, PortError> {
-        Ok(self.0.lock().iter().take(items_max).map(|(key, facts)| (key.clone(), facts.clone())).collect())
+    async fn list(&self) -> Result<BTreeMap<PaymentKey, PaymentFacts>, PortError> {
+        Ok(self.0.lock().iter().map(|(key, facts)| (key.clone(), facts.clone())).collect())
     }
 }
 

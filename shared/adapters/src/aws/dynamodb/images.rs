@@ -12,7 +12,7 @@ use domain::{
 
 use super::super::error::classify;
 use super::cell::{Address, Cell, Item, moment, take_in};
-use super::items::{checked, integer, item_key, query, text, time};
+use super::items::{checked, integer, item_key, optional, query, text, time};
 use super::products::PRODUCT;
 use crate::error::PortError;
 use crate::ports::Manifest;
@@ -106,14 +106,8 @@ fn read_record(item: &Item) -> Option<ImageRecord> {
 
 /// What an item holds. `None` when it does not read as we wrote it.
 fn read_entry(item: &Item) -> Option<ImageEntry> {
-    let record = match item.contains_key(ASKED_AT) {
-        true => Some(read_record(item)?),
-        false => None,
-    };
-    let removed_at = match item.contains_key(REMOVED_AT) {
-        true => Some(time(item, REMOVED_AT)?),
-        false => None,
-    };
+    let record = optional(item, ASKED_AT, |item, _| read_record(item))?;
+    let removed_at = optional(item, REMOVED_AT, time)?;
     Some(ImageEntry { record, removed_at })
 }
 

@@ -62,13 +62,8 @@ pub(super) async fn pages(operation: &'static str, query: QueryFluentBuilder) ->
     Err(PortError::unreadable(operation))
 }
 
-/// Items of a whole table, up to about `items_max`.
-pub(super) async fn items(
-    client: &Client,
-    operation: &'static str,
-    table: &str,
-    items_max: usize,
-) -> Result<Vec<Item>, PortError> {
+/// Every item of a table.
+pub(super) async fn items(client: &Client, operation: &'static str, table: &str) -> Result<Vec<Item>, PortError> {
     let mut items = Vec::new();
     let mut after: Option<Item> = None;
     loop {
@@ -76,7 +71,7 @@ pub(super) async fn items(
         let page = call.send().await.map_err(|error| classify(operation, error))?;
         items.extend(page.items.unwrap_or_default());
         after = page.last_evaluated_key;
-        if after.is_none() || items.len() >= items_max {
+        if after.is_none() {
             return Ok(items);
         }
     }
@@ -117,6 +112,9 @@ async fn batch(
 ) -> Result<Vec<Item>, PortError> {
     let mut items = Vec::new();
     for round in 0..LEFT_OUT_ROUNDS_MAX {
+        if let Some(waited) = round.checked_sub(1) {
+            tokio::time::sleep(Duration::from_millis(LEFT_OUT_WAIT_MS << waited)).await;
+        }
         let call = client.batch_get_item().set_request_items(Some(pending));
         let answer = call.send().await.map_err(|error| classify(operation, error))?;
         items.extend(answer.responses.unwrap_or_default().into_values().flatten());
@@ -124,7 +122,6 @@ async fn batch(
         if pending.is_empty() {
             return Ok(items);
         }
-        tokio::time::sleep(Duration::from_millis(LEFT_OUT_WAIT_MS << round)).await;
     }
     Err(PortError::new(operation, Cause::Throttled, Certainty::Determinate))
 }
@@ -137,6 +134,14 @@ pub(super) fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
 /// A time attribute, where the fact is there.
 pub(super) fn time(item: &Item, name: &str) -> Option<UnixMillis> {
     item.get(name).and_then(number)
+}
+
+/// What may be absent: `Some(None)` where the item has no such attribute, `None` where it has one that does not read.
+pub(super) fn optional<T>(item: &Item, name: &str, read: impl FnOnce(&Item, &str) -> Option<T>) -> Option<Option<T>> {
+    match item.contains_key(name) {
+        true => read(item, name).map(Some),
+        false => Some(None),
+    }
 }
 
 /// A whole number.

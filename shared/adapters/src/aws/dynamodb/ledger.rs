@@ -194,9 +194,9 @@ impl Ledger for DynamoLedger {
         Ok(CapturedPage { orders: orders.ok_or(PortError::unreadable(CAPTURED))?, next })
     }
 
-    async fn list(&self, items_max: usize) -> Result<BTreeMap<PaymentKey, PaymentFacts>, PortError> {
+    async fn list(&self) -> Result<BTreeMap<PaymentKey, PaymentFacts>, PortError> {
         let mut payments: BTreeMap<PaymentKey, PaymentFacts> = BTreeMap::new();
-        for item in items(&self.client, LIST, &self.table, items_max).await? {
+        for item in items(&self.client, LIST, &self.table).await? {
             let payment = text(&item, "pk").and_then(|pk| pk.parse().ok()).ok_or(PortError::unreadable(LIST))?;
             take(&item, payments.entry(payment).or_default()).ok_or(PortError::unreadable(LIST))?;
         }

@@ -113,9 +113,9 @@ impl OrderStore for DynamoOrders {
         linked_from.iter().map(order).collect::<Option<Vec<_>>>().ok_or(PortError::unreadable(ORDERS_OF))
     }
 
-    async fn list(&self, items_max: usize) -> Result<Vec<KnownOrder>, PortError> {
+    async fn list(&self) -> Result<Vec<KnownOrder>, PortError> {
         let mut orders: BTreeMap<OrderId, OrderFacts> = BTreeMap::new();
-        for item in items(&self.client, LIST, &self.table, items_max).await? {
+        for item in items(&self.client, LIST, &self.table).await? {
             let order = text(&item, "pk").and_then(|pk| OrderId::new(pk).ok());
             let facts = orders.entry(order.ok_or(PortError::unreadable(LIST))?).or_default();
             read_item(&item, facts).ok_or(PortError::unreadable(LIST))?;

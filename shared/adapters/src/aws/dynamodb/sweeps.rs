@@ -3,12 +3,12 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use domain::LeaseToken;
 use domain::sweep::{Lease, SweepState, Window};
-use domain::{LeaseToken, UnixMillis};
 
 use super::super::error::classify;
-use super::cell::Item;
-use super::items::{checked, integer, time};
+use super::cell::{Item, moment};
+use super::items::{checked, integer, optional, time};
 use crate::error::PortError;
 use crate::ports::{SweepKey, Sweeps};
 
@@ -42,7 +42,6 @@ impl DynamoSweeps {
 /// The attributes of a state; what it has not is absent.
 fn item(key: &SweepKey, state: &SweepState) -> Item {
     let number = |number: u64| Some(AttributeValue::N(number.to_string()));
-    let moment = |time: UnixMillis| AttributeValue::N(time.get().to_string());
     let lease = state.lease.as_ref();
     let attributes = [
         ("pk", Some(AttributeValue::S(key.to_string()))),
@@ -61,20 +60,16 @@ fn item(key: &SweepKey, state: &SweepState) -> Item {
 
 /// The state in an item. `None` when it does not read as we wrote it.
 fn read_state(item: &Item) -> Option<SweepState> {
-    let goal = match time(item, GOAL_START) {
-        Some(start) => Some(Window::new(start, time(item, GOAL_END)?)?),
-        None => None,
-    };
-    let lease = match checked(item, LEASE_TOKEN, LeaseToken::try_from) {
-        Some(token) => Some(Lease { token, beat: integer(item, LEASE_BEAT)? }),
-        None => None,
+    let goal = |item: &Item, start: &str| Window::new(time(item, start)?, time(item, GOAL_END)?);
+    let lease = |item: &Item, token: &str| {
+        Some(Lease { token: checked(item, token, LeaseToken::try_from)?, beat: integer(item, LEASE_BEAT)? })
     };
     Some(SweepState {
         version: integer(item, VERSION)?,
-        watermark: time(item, WATERMARK),
-        goal,
-        lease,
-        paused_until: time(item, PAUSED_UNTIL),
+        watermark: optional(item, WATERMARK, time)?,
+        goal: optional(item, GOAL_START, goal)?,
+        lease: optional(item, LEASE_TOKEN, lease)?,
+        paused_until: optional(item, PAUSED_UNTIL, time)?,
         listed: integer(item, LISTED)?,
         changed: integer(item, CHANGED)?,
     })
@@ -120,7 +115,7 @@ mod tests {
     use super::*;
     use crate::error::Disposition;
     use domain::sweep::SweepKind;
-    use domain::{Marketplace, ShopId};
+    use domain::{Marketplace, ShopId, UnixMillis};
 
     fn key() -> SweepKey {
         SweepKey { kind: SweepKind::Incremental, marketplace: Marketplace::Taobao, shop: ShopId::new("demo").unwrap() }
@@ -154,6 +149,20 @@ mod tests {
         assert_eq!((asked.len(), &asked[0]), (2, &asked[1]));
         assert_eq!(asked[0].1["ConditionExpression"], "#version = :before");
         assert_eq!(asked[0].1["ExpressionAttributeValues"][":before"]["N"], "6");
+    }
+
+    #[test]
+    fn a_state_of_which_something_does_not_read_is_none_and_not_that_of_a_shop_that_was_never_swept() {
+        let goal = Window::new(UnixMillis::EPOCH, UnixMillis::MAX);
+        let (watermark, paused_until) = (Some(UnixMillis::EPOCH), Some(UnixMillis::MAX));
+        let state = SweepState { watermark, goal, paused_until, ..claimed(3, "ours") };
+        let whole = item(&key(), &state);
+        assert_eq!(read_state(&whole), Some(state));
+        for name in whole.keys().filter(|name| *name != "pk") {
+            let mut damaged = whole.clone();
+            damaged.insert(name.clone(), AttributeValue::Bool(true));
+            assert_eq!(read_state(&damaged), None, "{name}");
+        }
     }
 
     #[tokio::test]
