@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use adapters::certificates::{FOUND_KEPT_MS, MISSING_KEPT_MS, URLS_MAX};
+use adapters::certificates::{FOUND_KEPT_MS, MISSES_MAX, MISSING_KEPT_MS};
 use adapters::secrets::Secrets;
 use adapters::testing::{Fault, FaultPlan};
 use domain::{Currency, Gateway, Money, MovementKind, OrderId, PaymentEvent, PaymentKey, TransactionId, UnixMillis};
@@ -310,12 +310,36 @@ async fn a_url_without_a_certificate_is_asked_for_once_a_minute_and_too_many_url
         assert_eq!(paid(&shop, paypal()).await.status_code, 401);
         assert_eq!(shop.certificates.readings(), readings);
     }
-    for number in 1..URLS_MAX + 5 {
+    for number in 1..MISSES_MAX + 5 {
         let url = format!("https://api.paypal.com/v1/notifications/certs/CERT-{number}");
-        let expected = if number < URLS_MAX { 401 } else { 429 };
+        let expected = if number < MISSES_MAX { 401 } else { 429 };
         assert_eq!(paid(&shop, with_url(&url)).await.status_code, expected, "{number}");
     }
-    assert_eq!(shop.certificates.readings(), 2 + URLS_MAX - 1);
+    assert_eq!(shop.certificates.readings(), 2 + MISSES_MAX - 1);
+}
+
+#[tokio::test]
+async fn nobody_who_names_invented_urls_keeps_a_certificate_out_that_was_found_once() {
+    let shop = unpinned();
+    shop.certificates.publish(CERTIFICATE_URL, PublicKey::from_certificate(PAYPAL_CERTIFICATE).unwrap());
+    assert_eq!(paid(&shop, paypal()).await.status_code, 200);
+    shop.clock.advance_ms(FOUND_KEPT_MS);
+    for number in 0..2 * MISSES_MAX {
+        let url = format!("https://api.paypal.com/v1/notifications/certs/CERT-{number}");
+        paid(&shop, with_url(&url)).await;
+    }
+    assert_eq!(paid(&shop, paypal()).await.status_code, 200, "it is asked for again");
+}
+
+#[tokio::test]
+async fn a_certificate_that_was_found_stays_good_while_its_host_gives_no_answer() {
+    let shop = Shop { plan: FaultPlan::at([(4, Fault::Before)]), ..unpinned() };
+    shop.certificates.publish(CERTIFICATE_URL, PublicKey::from_certificate(PAYPAL_CERTIFICATE).unwrap());
+    for (wait_ms, readings) in [(0, 1), (FOUND_KEPT_MS, 1), (1_000, 1), (MISSING_KEPT_MS, 2)] {
+        shop.clock.advance_ms(wait_ms);
+        assert_eq!(paid(&shop, paypal()).await.status_code, 200);
+        assert_eq!(shop.certificates.readings(), readings);
+    }
 }
 
 #[tokio::test]

@@ -16,8 +16,9 @@ const KEY: &str = "certificates.key";
 pub const FOUND_KEPT_MS: i64 = 24 * 60 * 60 * 1_000;
 /// How long a URL without a certificate, or one that gave no answer, is not asked for again, in milliseconds.
 pub const MISSING_KEPT_MS: i64 = 60 * 1_000;
-/// URLs that are remembered. PayPal signs with two or three; whoever names more makes them all wait a minute.
-pub const URLS_MAX: usize = 16;
+/// URLs without a certificate that are remembered; whoever names more makes all wait a minute that are not known to have
+/// one. PayPal signs with two or three, which no stranger can keep from being asked for again.
+pub const MISSES_MAX: usize = 16;
 
 /// What was found at a URL.
 #[derive(Debug)]
@@ -33,7 +34,24 @@ enum Found {
     NoAnswer,
 }
 
-/// Keeps certificates, and their absence, for a while.
+impl Found {
+    fn key(&self) -> Option<&PublicKey> {
+        match self {
+            Self::Key(key) => Some(key),
+            Self::Nothing | Self::NoAnswer => None,
+        }
+    }
+
+    fn answer(&self) -> Result<Option<PublicKey>, PortError> {
+        match self {
+            Self::Key(key) => Ok(Some(key.clone())),
+            Self::Nothing => Ok(None),
+            Self::NoAnswer => Err(PortError::new(KEY, Cause::Away, Certainty::Determinate)),
+        }
+    }
+}
+
+/// Keeps certificates, and their absence, for a while. A key that was found stays good while its host gives no answer.
 #[derive(Debug, Default)]
 pub struct CertificateCache(Mutex<HashMap<CertificateUrl, Kept>>);
 
@@ -46,22 +64,20 @@ impl CertificateCache {
         now: UnixMillis,
     ) -> Result<Option<PublicKey>, PortError> {
         let mut kept = self.0.lock().await;
-        kept.retain(|_, kept| kept.good_until > now);
-        match kept.get(url).map(|kept| &kept.found) {
-            Some(Found::Key(key)) => return Ok(Some(key.clone())),
-            Some(Found::Nothing) => return Ok(None),
-            Some(Found::NoAnswer) => return Err(PortError::new(KEY, Cause::Away, Certainty::Determinate)),
-            None if kept.len() >= URLS_MAX => {
-                return Err(PortError::new(KEY, Cause::Throttled, Certainty::Determinate));
-            }
-            None => {}
-        }
-        let answer = source.key(url).await;
-        let (found, kept_ms) = match &answer {
-            Ok(Some(key)) => (Found::Key(key.clone()), FOUND_KEPT_MS),
-            Ok(None) => (Found::Nothing, MISSING_KEPT_MS),
-            Err(_) => (Found::NoAnswer, MISSING_KEPT_MS),
+        kept.retain(|_, kept| kept.good_until > now || kept.found.key().is_some());
+        let misses = kept.values().filter(|kept| kept.found.key().is_none()).count();
+        let known = match kept.get(url) {
+            Some(Kept { found, good_until }) if *good_until > now => return found.answer(),
+            None if misses >= MISSES_MAX => return Err(PortError::new(KEY, Cause::Throttled, Certainty::Determinate)),
+            known => known.and_then(|kept| kept.found.key()).cloned(),
         };
+        let (found, kept_ms) = match (source.key(url).await, known) {
+            (Ok(Some(key)), _) => (Found::Key(key), FOUND_KEPT_MS),
+            (Ok(None), _) => (Found::Nothing, MISSING_KEPT_MS),
+            (Err(_), Some(key)) => (Found::Key(key), MISSING_KEPT_MS),
+            (Err(_), None) => (Found::NoAnswer, MISSING_KEPT_MS),
+        };
+        let answer = found.answer();
         kept.insert(url.clone(), Kept { found, good_until: now.saturating_add_ms(kept_ms) });
         answer
     }
