@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use adapters::clock::{Clock, SystemClock};
-use adapters::ports::{Catalogue, MarketError};
+use adapters::ports::{Catalogue, MarketError, NoDetail};
 use adapters::testing::ManualClock;
 use adapters::web::{CallObserver, Called, MarketplaceUrl, WebMarketplaces};
 use domain::sweep::Window;
@@ -156,6 +156,10 @@ async fn what_the_gateway_refuses_is_of_the_call_and_what_1688_refuses_of_one_pr
     assert!(matches!(refused, Err(MarketError::Refused(refused)) if refused.code == "gw.APIACLDecline"));
     server.faults().clear();
     assert_eq!(catalogue.details(&account, Role::Seller, &ids).await.unwrap().len(), 3);
+    let wrong = [ids[0].clone(), ProductId::new("abc").unwrap()];
+    let told = catalogue.details(&account, Role::Buyer, &wrong).await.unwrap();
+    let refused = told.into_iter().find(|(id, _)| *id == wrong[1]).unwrap().1;
+    assert!(matches!(refused, Err(NoDetail::Refused(refused)) if refused.code == "gw.ParamInvalid"));
     let mut stranger = account.clone();
     if let Access::Ali1688(access) = &mut stranger.access {
         access.app_secret = secret("another");

@@ -309,7 +309,11 @@ async fn report(
     bail!("what was reported does not show in the index by_pending; the next sweep may still find it")
 }
 
+/// An id as both marketplaces write them.
 fn product_id(text: &str) -> Result<ProductId, String> {
+    if text.bytes().any(|letter| !letter.is_ascii_digit()) {
+        return Err("the id of a product is a number".to_owned());
+    }
     ProductId::new(text).map_err(|error| error.to_string())
 }
 
@@ -323,7 +327,7 @@ pub(super) async fn run(session: &Session, arguments: SyncArguments) -> anyhow::
     step("Images", &format!("{} {shop}: the pictures of {what}", marketplace.as_str()));
     let work = Work { marketplace, shop, is_full: full, waits: wait };
     let synced = Syncer::new(session)?.run(&work).await?;
-    let mut rows = table(["products listed", "of these changed", "their pictures", "others, asked for again"]);
+    let mut rows = table(["products listed", "of these looked at", "their pictures", "others, asked for again"]);
     let Synced { listed, changed, requested, again, .. } = synced;
     rows.add_row([listed, changed, requested, again].map(|count| count.to_string()));
     println!("{rows}");

@@ -205,10 +205,7 @@ impl<O: CallObserver + Sync + Send> WebMarketplaces<O> {
         let told = self.call(account, request, ali1688::orders::read_detail).await;
         match told {
             Ok(told) => Ok((id, told.map_err(NoDetail::Malformed))),
-            // What it says of this trade is not what it says of the others.
-            Err(MarketError::Refused(refused)) if refused.flow == FlowControl::GiveUp => {
-                Ok((id, Err(NoDetail::Refused(refused))))
-            }
+            Err(MarketError::Refused(refused)) if is_of_one(&refused) => Ok((id, Err(NoDetail::Refused(refused)))),
             Err(error) => Err(error),
         }
     }
@@ -223,15 +220,16 @@ impl<O: CallObserver + Sync + Send> WebMarketplaces<O> {
         let request = ali1688::api::product(access, role, &id, SystemClock.now());
         match self.call(account, request, |text| ali1688::products::read_detail(text, &id)).await {
             Ok(told) => Ok((id, told.map_err(NoDetail::Malformed))),
-            // What the gateway says is of every call alike: set aside product by product it would fill the quarantine.
-            Err(MarketError::Refused(refused))
-                if refused.flow == FlowControl::GiveUp && !ali1688::error::is_of_gateway(&refused.code) =>
-            {
-                Ok((id, Err(NoDetail::Refused(refused))))
-            }
+            Err(MarketError::Refused(refused)) if is_of_one(&refused) => Ok((id, Err(NoDetail::Refused(refused)))),
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether 1688 refuses this one detail for good. What its gateway says is of every call alike: set aside one by one, the
+/// details would fill the quarantine, and the list would be passed without them.
+fn is_of_one(refused: &Refused) -> bool {
+    refused.flow == FlowControl::GiveUp && !ali1688::error::is_of_gateway(&refused.code)
 }
 
 fn no_detail(no_trade: taobao::trades::NoTrade) -> NoDetail {

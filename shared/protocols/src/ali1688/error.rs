@@ -17,6 +17,8 @@ const CODES: [(&str, FlowControl); 4] = [
 
 /// What the gateway's own codes begin with.
 const GATEWAY: &str = "gw.";
+/// What it says of a parameter that it does not take.
+const OF_PARAMETERS: [&str; 2] = ["gw.ParamInvalid", "gw.ParamMissing"];
 /// Of a failure without a code.
 const UNNAMED: &str = "unsuccessful";
 
@@ -45,9 +47,10 @@ pub(super) fn business(code: Option<&str>) -> Refused {
     of_code(code.unwrap_or(UNNAMED))
 }
 
-/// Whether the gateway refused, which is about the call and not about what was asked for.
+/// Whether the gateway refused, which is about the call and not about what was asked for: but for what it says of the
+/// parameters, of which one is the id that was asked for.
 pub fn is_of_gateway(code: &str) -> bool {
-    code.starts_with(GATEWAY)
+    code.starts_with(GATEWAY) && !OF_PARAMETERS.contains(&code)
 }
 
 fn of_code(code: &str) -> Refused {
