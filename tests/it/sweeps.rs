@@ -777,6 +777,50 @@ async fn a_message_of_another_of_our_shops_is_that_shop_s_and_a_stranger_s_is_le
 }
 
 #[tokio::test]
+async fn a_message_of_an_impossible_time_is_set_aside_whole_before_it_is_confirmed() {
+    let world = World::with(20, Conduct::CALM, 17);
+    world.market.market().play(at(NOW + 48 * HOUR_MS), at(NOW + 49 * HOUR_MS), 10);
+    let waiting: Vec<String> = world.market.market().notices().map(|notice| notice.id.to_string()).collect();
+    assert_eq!(world.run(TMC).await.sweeps[0].outcome, "finished");
+    let kept: Vec<String> = world.quarantine.all().into_iter().map(|kept| kept.body).collect();
+    assert!(!kept.is_empty() && kept.len() <= waiting.len());
+    assert!(kept.iter().all(|body| waiting.iter().any(|id| *body == format!("the message {id}"))), "{kept:?}");
+    assert_eq!(world.market.market().notices().count(), 0);
+}
+
+/// The watermark of a run that is cut off after the settled part stands ahead of what was read.
+#[tokio::test]
+async fn a_sweep_that_is_cut_off_tells_of_a_lag_that_hides_no_order() {
+    let made = (at(NOW - 3 * HOUR_MS), at(NOW - 60_000));
+    let world = || World::of(vec![Market::generate(Place::Taobao, OWNER, 29, 300, made)], Conduct::CALM, 29);
+    let mut hidden_by_the_watermark = 0;
+    for position in 0.. {
+        let world = world();
+        world.start_at(at(NOW - 2 * HOUR_MS)).await;
+        let plan = FaultPlan::at([(position, Fault::Before)]);
+        let answer = world.run_by(INCREMENTAL, &world.clock, &plan).await.unwrap();
+        if plan.calls().len() <= position {
+            break;
+        }
+        if answer.sweeps[0].outcome == "finished" {
+            continue;
+        }
+        let line: serde_json::Value = serde_json::from_str(&world.log.all().pop().unwrap().to_string()).unwrap();
+        // Where the state could not be read, there is no figure.
+        let Some(lag_s) = line["sweep.lag_s"].as_i64() else { continue };
+        let lag_ms = lag_s * 1_000;
+        let (missed, watermark) = (world.missed(), world.watermark().await);
+        let market = world.market.market();
+        let modified = market.truth().filter(|order| missed.contains(&order.id)).map(|order| order.modified);
+        for modified in modified.filter(|modified| *modified > at(NOW - 2 * HOUR_MS)) {
+            assert!(world.clock.now().ms_since(modified) <= lag_ms + 1_000, "{position}: {modified:?}");
+            hidden_by_the_watermark += usize::from(modified < watermark);
+        }
+    }
+    assert!(hidden_by_the_watermark > 0);
+}
+
+#[tokio::test]
 async fn a_backfill_goes_on_where_it_was_cut_off() {
     let days = (at(NOW - 80 * 24 * HOUR_MS), at(NOW - 60_000));
     let world = World::of(vec![Market::generate(Place::Taobao, OWNER, 23, 6_000, days)], Conduct::CALM, 23);

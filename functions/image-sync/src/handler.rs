@@ -46,18 +46,20 @@ pub async fn handle(
             let began = clock.now();
             let request = images::read(&record.body);
             let mut costs = Costs::default();
-            let ending = match &request {
-                Ok(request) => {
-                    let work = sync(request, source, stores, studio, clock, &mut costs);
-                    match before(deadline, clock, work).await {
-                        Some(Ok(synced)) => Ending::Synced(synced),
-                        Some(Err(NotSynced::Refused(reason))) => set_aside(quarantine, &record, reason).await,
-                        Some(Err(NotSynced::Failed(error))) => Ending::Failed(error),
-                        None => Ending::HandedBack,
-                    }
+            let work = async {
+                let request = request.as_ref().map_err(|reason| NotSynced::Refused(reason.to_string()));
+                let synced = match request {
+                    Ok(request) => sync(request, source, stores, studio, clock, &mut costs).await,
+                    Err(unread) => Err(unread),
+                };
+                match synced {
+                    Ok(synced) => Ending::Synced(synced),
+                    Err(NotSynced::Refused(reason)) => set_aside(quarantine, &record, reason).await,
+                    Err(NotSynced::Failed(error)) => Ending::Failed(error),
                 }
-                Err(reason) => set_aside(quarantine, &record, reason.to_string()).await,
             };
+            // What was left half done is done again from the start, which changes nothing.
+            let ending = deadline.begun_within(clock, work).await.unwrap_or(Ending::HandedBack);
             log.write(line(&record, request.ok().as_ref(), &ending, &costs, clock.now().ms_since(began)));
             (record.message_id, ending)
         })
@@ -67,16 +69,6 @@ pub async fn handle(
     let has_failed = |ending: &Ending| matches!(ending, Ending::Failed(_) | Ending::HandedBack);
     let failed = ended.into_iter().filter(|(_, ending)| has_failed(ending)).map(|(id, _)| id);
     Ok(batch::answer(failed.collect::<BTreeSet<String>>()))
-}
-
-/// Does something if there is time to begin it, and leaves it when the time is over. What was left may have happened; it
-/// is done again from the start, which changes nothing.
-async fn before<T>(deadline: Deadline, clock: &impl Clock, work: impl Future<Output = T>) -> Option<T> {
-    let now = clock.now();
-    match deadline.has_passed(now) {
-        true => None,
-        false => tokio::time::timeout(deadline.left(now), work).await.ok(),
-    }
 }
 
 /// Keeps for a person what will never be a picture of ours.

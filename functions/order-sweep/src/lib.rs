@@ -9,5 +9,3 @@ pub mod job;
 mod messages;
 mod page;
 mod shop;
-
-pub use shop::HISTORY_MS;

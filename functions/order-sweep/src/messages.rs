@@ -46,7 +46,7 @@ pub(crate) async fn drain(
             match message.event(owner, time.clock.now()) {
                 Ok(event) => events.extend(event),
                 Err(refusal) => {
-                    let (reason, body) = (refusal.to_string(), message.get().id.to_string());
+                    let (reason, body) = (refusal.to_string(), message.get().json.clone());
                     set_aside(owner, "message", Malformed { reason, body }, quarantine, tally).await?;
                 }
             }

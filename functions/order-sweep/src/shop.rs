@@ -5,7 +5,7 @@ use std::sync::Arc;
 use adapters::clock::Clock;
 use adapters::ports::{EventQueue, Marketplace, Quarantine, RawDetails, Sweeps, TradeDetails};
 use domain::UnixMillis;
-use domain::sweep::{Limits, SweepKind, SweepState, Window, china_day_before};
+use domain::sweep::{HISTORY_MS, Limits, SweepKind, SweepState, Window, china_day_before};
 use lambda::log::WideEvent;
 use lambda::sweep::{Course, Held, RunTime, Stop, Tally, Work, read};
 use protocols::marketplace::{Account, ListedBy};
@@ -13,9 +13,6 @@ use protocols::marketplace::{Account, ListedBy};
 use crate::job::{Job, Kind};
 use crate::messages;
 use crate::page::Trades;
-
-/// How far back a backfill goes when nobody said: as far as Taobao lists, three months (`trades.sold.get`).
-pub const HISTORY_MS: i64 = 90 * 24 * 60 * 60 * 1_000;
 
 /// The orders of one shop.
 #[derive(Debug)]

@@ -67,14 +67,10 @@ pub async fn handle(
     Ok(batch::answer(failed))
 }
 
-/// Does a write if there is time to begin it, and leaves it when the time is over. What was left may
-/// have happened; its records come again, and writing a fact twice changes nothing.
+/// Does a write by the deadline. What was left may have happened; its records come again, and writing a fact twice changes
+/// nothing.
 async fn before(deadline: Deadline, clock: &impl Clock, write: Write<'_>) -> Endings {
-    let now = clock.now();
-    let done = match deadline.has_passed(now) {
-        true => None,
-        false => tokio::time::timeout(deadline.left(now), write.work).await.ok(),
-    };
+    let done = deadline.begun_within(clock, write.work).await;
     done.unwrap_or_else(|| write.positions.into_iter().map(|position| (position, Ending::HandedBack)).collect())
 }
 

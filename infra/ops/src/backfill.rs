@@ -10,7 +10,7 @@ use adapters::ports::SweepKey;
 use anyhow::{Context, ensure};
 use clap::Args;
 use domain::UnixMillis;
-use domain::sweep::{Limits, SweepKind, SweepState, Window};
+use domain::sweep::{HISTORY_MS, Limits, SweepKind, SweepState, Window};
 use indicatif::ProgressBar;
 
 use crate::days;
@@ -18,8 +18,6 @@ use crate::stack::Session;
 use crate::sweep::{ShopArguments, Sweeper};
 use crate::table::{progress, step};
 
-/// How far back a backfill goes when nobody says: three months, as far as Taobao lists (`taobao.trades.sold.get`).
-const HISTORY_MS: i64 = 90 * 24 * 60 * 60 * 1_000;
 /// Between two looks at the sweeps table.
 const LOOK_MS: u64 = 1_000;
 

@@ -16,4 +16,4 @@ mod window;
 
 pub use reading::{Reading, Step};
 pub use state::{Lease, NotYours, SweepKind, SweepState};
-pub use window::{Limits, Slice, Window, Zone, china_day_before, china_midnight_after};
+pub use window::{HISTORY_MS, Limits, Slice, Window, Zone, china_day_before, china_midnight_after};

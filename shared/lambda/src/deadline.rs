@@ -35,6 +35,14 @@ impl Deadline {
         tokio::time::timeout(self.left(clock.now()), work).await.ok()
     }
 
+    /// The same of work that is not even begun when the deadline has passed.
+    pub async fn begun_within<T>(self, clock: &impl Clock, work: impl Future<Output = T>) -> Option<T> {
+        match self.has_passed(clock.now()) {
+            true => None,
+            false => self.within(clock, work).await,
+        }
+    }
+
     /// Whether no work may be begun.
     pub fn has_passed(self, now: UnixMillis) -> bool {
         now >= self.0

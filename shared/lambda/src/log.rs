@@ -270,7 +270,7 @@ impl WideEvent {
         self.fields.get(name)
     }
 
-    /// The metrics that count one.
+    /// The names of the metrics that it counts.
     pub fn metrics(&self) -> &[&'static str] {
         &self.metrics
     }

@@ -374,12 +374,14 @@ pub struct Message {
     pub at: UnixMillis,
     /// What it says.
     pub content: MessageContent,
+    /// All of it, as it came.
+    pub json: String,
 }
 
 impl Owned<Message> {
     /// The event of this message; `None` when it says nothing for us.
     pub fn event(&self, account: &Account, now: UnixMillis) -> Result<Option<VerifiedEvent>, Refusal> {
-        let Message { id, at, content } = &self.0;
+        let Message { id, at, content, .. } = &self.0;
         let at = at.end_of_second();
         let (trade_id, fact) = match content.clone() {
             MessageContent::Status(trade_id, status, raw) => {

@@ -4,6 +4,9 @@ use crate::time::UnixMillis;
 
 const SECOND_MS: i64 = 1_000;
 const DAY_MS: i64 = 24 * 60 * 60 * SECOND_MS;
+/// How far back a backfill goes when nobody says, in milliseconds: three months, as far as Taobao lists
+/// (`taobao.trades.sold.get`).
+pub const HISTORY_MS: i64 = 90 * DAY_MS;
 /// China's time is 8 hours ahead of UTC, all year.
 const CHINA_OFFSET_MS: i64 = 8 * 60 * 60 * SECOND_MS;
 

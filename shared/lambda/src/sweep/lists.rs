@@ -147,6 +147,7 @@ pub async fn read<L: Listing>(
                 let end = course.reached(slice, through, &limits);
                 held.advance(time.clock.now(), end, (listed, changed)).await?;
                 told = counts;
+                tally.read_to = Some(slice.window.end());
                 listing.passed(&limits);
             }
         }

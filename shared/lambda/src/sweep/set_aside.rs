@@ -14,7 +14,7 @@ pub async fn set_aside(
     tally: &mut Tally,
 ) -> Result<(), Stop> {
     let Malformed { reason, body } = malformed;
-    let message_id = format!("sweep/{}/{}/{what}", account.marketplace().as_str(), account.shop);
+    let message_id = format!("{}{}/{}/{what}", Quarantined::OF_SWEEPS, account.marketplace().as_str(), account.shop);
     quarantine.put(&Quarantined { message_id, body, reason }).await?;
     tally.malformed += 1;
     Ok(())

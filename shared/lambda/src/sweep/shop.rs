@@ -112,32 +112,31 @@ async fn begin<'a, S: Sweeps>(
     Ok(Begun::Held(Box::new(held)))
 }
 
-fn line(work: &impl Work, state: &SweepState, outcome: Outcome, now: UnixMillis) -> WideEvent {
+fn line(work: &impl Work, read_to: Option<UnixMillis>, outcome: Outcome, now: UnixMillis) -> WideEvent {
     let account = work.account();
     let source = format!("{}/{}", account.marketplace().as_str(), account.shop);
     WideEvent::new(super::run::FINISHED, outcome.as_str())
         .with(field::SWEEP_KIND, work.kind().as_str())
         .with(field::EVENT_SOURCE, source)
-        .with(field::SWEEP_LAG_S, lag_s(work.kind(), state, now))
+        .with(field::SWEEP_LAG_S, lag_s(work.kind(), read_to, now))
 }
 
 /// How far behind the clock a sweep is that follows it, in seconds.
-fn lag_s(kind: SweepKind, state: &SweepState, now: UnixMillis) -> Option<i64> {
-    let read_to = state.watermark.filter(|_| kind.follows_the_clock());
-    read_to.map(|read_to| now.ms_since(read_to) / 1_000)
+fn lag_s(kind: SweepKind, read_to: Option<UnixMillis>, now: UnixMillis) -> Option<i64> {
+    read_to.filter(|_| kind.follows_the_clock()).map(|read_to| now.ms_since(read_to) / 1_000)
 }
 
 /// A sweep that another run is at, or that has to keep silent.
 fn unbegun(work: &impl Work, state: &SweepState, outcome: Outcome, now: UnixMillis) -> (Swept, WideEvent) {
     let watermark = state.watermark.map(UnixMillis::to_rfc3339);
-    (Swept { watermark, ..Swept::ended(&key(work), outcome) }, line(work, state, outcome, now))
+    (Swept { watermark, ..Swept::ended(&key(work), outcome) }, line(work, state.watermark, outcome, now))
 }
 
 fn conclude(work: &impl Work, end: &End, began: UnixMillis, now: UnixMillis) -> (Swept, WideEvent) {
     let End { state, tally, stopped } = end;
     let outcome = stopped.as_ref().map_or(Outcome::Finished, Stop::outcome);
     let (listed, changed) = (Tally::number(tally.listed), Tally::number(tally.changed));
-    let event = line(work, state, outcome, now)
+    let event = line(work, tally.read_to.or(state.watermark), outcome, now)
         .with(field::SWEEP_LIST_CALLS, tally.list_calls)
         .with(field::SWEEP_DETAIL_CALLS, tally.detail_calls)
         .with(field::SWEEP_LISTED, listed)

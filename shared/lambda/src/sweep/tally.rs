@@ -1,5 +1,7 @@
 //! What a sweep did, in numbers.
 
+use domain::UnixMillis;
+
 /// Counts of one sweep, of whatever is swept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -17,6 +19,8 @@ pub struct Tally {
     pub unrecognised: usize,
     /// Messages that belong to none of our shops.
     pub foreign: usize,
+    /// Up to when everything was read. After a settled slice the watermark stands ahead of it.
+    pub read_to: Option<UnixMillis>,
 }
 
 impl Tally {

@@ -119,7 +119,7 @@ pub fn read_message(text: &str) -> Result<Answer<Message>, NotRead> {
     let content = said.unwrap_or_else(|reason| {
         MessageContent::Malformed(Malformed { reason: format!("malformed: {reason}"), body: text.to_owned() })
     });
-    Ok(Answer::new(Message { id, at: at.unwrap_or(UnixMillis::EPOCH), content }, owner))
+    Ok(Answer::new(Message { id, at: at.unwrap_or(UnixMillis::EPOCH), content, json: text.to_owned() }, owner))
 }
 
 /// `2026-10-01T11:21:00+0800`, or China's time without a zone.

@@ -303,7 +303,8 @@ fn message(marketplace: Which, notice: &Notice) -> Message {
             MessageContent::Status(trade, notice.status, raw)
         }
     };
-    Message { id: MessageId::new(notice.id.to_string()).expect("a number"), at: notice.at, content }
+    let json = format!("the message {}", notice.id);
+    Message { id: MessageId::new(notice.id.to_string()).expect("a number"), at: notice.at, content, json }
 }
 
 impl Marketplace for MemoryMarketplace {
