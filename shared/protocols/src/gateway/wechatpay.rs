@@ -54,6 +54,8 @@ pub(super) enum Signed {
     },
     /// A notification of another type, which is not decrypted.
     Other(String),
+    /// Something of which no notification could be read, or one for another merchant.
+    Unread(Refusal),
 }
 
 /// The types that tell of money.
@@ -108,7 +110,11 @@ pub(super) fn verify(request: &Unverified, credentials: &Credentials, now: UnixM
     if !key.made(&signature, &message(timestamp, nonce, &request.body)) {
         return Err(Refusal::SignatureInvalid);
     }
-    open(&request.body, credentials)
+    // Signed it is, unless it was sealed under another key; what is wrong with what it says is found when it is read.
+    match open(&request.body, credentials) {
+        Err(refusal) if refusal != Refusal::SignatureInvalid => Ok(Signed::Unread(refusal)),
+        opened => opened,
+    }
 }
 
 /// What WeChat Pay signs of a body.
@@ -172,6 +178,7 @@ struct Amount<'a> {
 pub(super) fn read(signed: &Signed) -> Result<Vec<Item>, Refusal> {
     let (event, created_at, plaintext) = match signed {
         Signed::Other(kind) => return Ok(vec![unknown(kind)]),
+        Signed::Unread(refusal) => return Err(*refusal),
         Signed::Money { event, created_at, plaintext } => (event, created_at, plaintext),
     };
     let Transaction { transaction_id, out_trade_no: order, refund_id, success_time, amount } =
