@@ -1,5 +1,7 @@
 //! `sampan check`: order-check, invoked now and not by its schedule, until it went through all.
 
+use std::collections::BTreeMap;
+
 use anyhow::ensure;
 use domain::Concern;
 use serde::Deserialize;
@@ -42,32 +44,35 @@ const ADVICE: [(&str, &str); 3] = [
 /// Checks, and tells.
 pub(crate) async fn run(session: &Session) -> anyhow::Result<()> {
     let function = Function::new(session, "order-check")?;
-    let (mut checked, mut count, mut found, mut after) = (0, 0, Vec::new(), None);
+    let (mut checked, mut unnamed, mut after) = (0, 0, None);
+    // An order that was paid in parts may be met by two runs.
+    let mut found: BTreeMap<String, Found> = BTreeMap::new();
     let bar = spinner("Check");
     loop {
         bar.set_message(format!("{checked} orders"));
         let answer: Answer = function.call(&json!({ "after": after })).await?;
         checked += answer.checked;
-        count += answer.count;
-        found.extend(answer.found);
+        unnamed += answer.count.saturating_sub(answer.found.len());
+        found.extend(answer.found.into_iter().map(|order| (order.order_id.clone(), order)));
         after = answer.next;
         if after.is_none() {
             break;
         }
     }
     bar.finish_and_clear();
+    let count = found.len() + unnamed;
     if count == 0 {
         println!("{checked} orders that money was captured for; none asks for a person.");
         return Ok(());
     }
     let mut rows = table(["order", "since", "what is wrong, and what to do"]);
-    for order in &found {
+    for order in found.values() {
         let advice = ADVICE.iter().find(|(concern, _)| *concern == order.concern).map(|(_, advice)| *advice);
         rows.add_row([&order.order_id, &order.since, advice.unwrap_or(&order.concern)]);
     }
     println!("{rows}");
-    if count > found.len() {
-        println!("{} more are in the log of order-check: `event` = `order.found`.", count - found.len());
+    if unnamed > 0 {
+        println!("{unnamed} more are in the log of order-check: `event` = `order.found`.");
     }
     ensure!(count == 0, "{count} of {checked} orders ask for a person");
     Ok(())

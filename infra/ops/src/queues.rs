@@ -11,12 +11,13 @@ use std::collections::BTreeMap;
 
 use adapters::aws::SqsQuarantine;
 use adapters::clock::{Clock, SystemClock};
-use anyhow::{Context, anyhow};
+use adapters::ports::Quarantined;
+use anyhow::{Context, anyhow, bail, ensure};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::Table;
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use protocols::images::IMAGE_REQUESTED;
 use serde::Deserialize;
 
@@ -183,10 +184,7 @@ async fn look(session: &Session) -> anyhow::Result<(Vec<Kept>, Option<String>)> 
     let mut kept: Vec<Kept> = messages
         .values()
         .map(|message| {
-            let text = |name: &str| {
-                let attribute = message.message_attributes().and_then(|attributes| attributes.get(name));
-                attribute.and_then(|attribute| attribute.string_value()).unwrap_or("").to_owned()
-            };
+            let text = |name: &str| attribute(message, name).to_owned();
             let sent = message.attributes().and_then(|all| all.get(&MessageSystemAttributeName::SentTimestamp));
             let sent_ms: i64 = sent.and_then(|sent| sent.parse().ok()).unwrap_or(now.get());
             Kept {
@@ -201,6 +199,12 @@ async fn look(session: &Session) -> anyhow::Result<(Vec<Kept>, Option<String>)> 
     release(&client, queue, messages.values()).await;
     kept.sort_by_key(|kept| std::cmp::Reverse(kept.age_seconds));
     Ok((kept, missing))
+}
+
+/// What the quarantine wrote beside a message.
+fn attribute<'a>(message: &'a Message, name: &str) -> &'a str {
+    let attribute = message.message_attributes().and_then(|attributes| attributes.get(name));
+    attribute.and_then(|attribute| attribute.string_value()).unwrap_or_default()
 }
 
 /// Kept messages as a table; never their bodies.
@@ -261,6 +265,11 @@ async fn move_one(
     message: &Message,
 ) -> anyhow::Result<Queue> {
     let body = message.body().context("the message has no body")?;
+    ensure!(
+        !attribute(message, SqsQuarantine::MESSAGE_ID).starts_with(Quarantined::OF_SWEEPS),
+        "{} is an answer of a marketplace, which no queue takes: a sweep asks again; then discard it",
+        message.message_id().unwrap_or("a message")
+    );
     let queue = to(body);
     let name = queue.as_str();
     let send = client.send_message().queue_url(session.stack.queue(name)?).message_body(body);
@@ -325,26 +334,32 @@ async fn move_all(
     let start = depth(&client, queue).await?;
     let bound = limit.unwrap_or(usize::MAX).min(start.visible);
     let bar = bar(name, bound);
-    let (mut moved, mut empty_receives) = (0, 0);
-    while moved < bound && empty_receives < EMPTY_RECEIVES_MIN {
+    let (mut moved, mut stay, mut empty_receives) = (0, Vec::new(), 0);
+    while moved + stay.len() < bound && empty_receives < EMPTY_RECEIVES_MIN {
         let mut messages = receive(&client, queue).await?;
         empty_receives = if messages.is_empty() { empty_receives + 1 } else { 0 };
-        let surplus = messages.split_off(messages.len().min(bound - moved));
+        let surplus = messages.split_off(messages.len().min(bound - moved - stay.len()));
         release(&client, queue, surplus.iter()).await;
-        moved += futures::stream::iter(&messages)
+        let mut ended = futures::stream::iter(&messages)
             .map(|message| move_one((session, &client), queue, to, message))
-            .buffer_unordered(MOVES_AT_ONCE_MAX)
-            .inspect_ok(|_| bar.inc(1))
-            .try_fold(0, |moved, _| async move { Ok(moved + 1) })
-            .await
-            .with_context(|| format!("after {} messages; {AGAIN}", bar.position()))?;
+            .buffer_unordered(MOVES_AT_ONCE_MAX);
+        while let Some(ended) = ended.next().await {
+            match ended {
+                Ok(_) => moved += 1,
+                Err(error) => stay.push(format!("{error:#}")),
+            }
+            bar.inc(1);
+        }
     }
     bar.finish_and_clear();
     step(name, &format!("{moved} of {} messages of {from} are on their queue again", start.total()));
-    if let Some(rest) = left(start, moved, depth(&client, queue).await?) {
+    if let Some(rest) = left(start, moved + stay.len(), depth(&client, queue).await?) {
         step(name, &rest);
     }
-    Ok(())
+    match stay.first() {
+        None => Ok(()),
+        Some(first) => bail!("{} could not be moved, and stay where they are: {first}", stay.len()),
+    }
 }
 
 /// About how many messages a queue has. On AWS the counts may be a minute old.

@@ -1,9 +1,10 @@
 //! `sampan secrets`, and the stack's secrets document as an operator has it: read from a file, written into the stack.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use adapters::secrets::Secrets;
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use aws_sdk_secretsmanager::Client;
 use aws_types::SdkConfig;
 use clap::Subcommand;
@@ -16,21 +17,31 @@ use crate::table::step;
 /// What to do with the secrets document.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SecretsCommand {
-    /// Write a secrets document in the place of the one that the stack has, unless an entry of it lets nobody in
+    /// Write a secrets document in the place of the one that the stack has, unless an entry of it lets nobody in, or one of
+    /// the stack's is not in it
     Put {
         /// The document
         file: PathBuf,
+        /// Take away the entries that the document has not
+        #[arg(long)]
+        remove: bool,
     },
 }
 
 /// Writes the secrets document of a stack.
-pub(crate) async fn run(session: &Session, SecretsCommand::Put { file }: SecretsCommand) -> anyhow::Result<()> {
+pub(crate) async fn run(session: &Session, command: SecretsCommand) -> anyhow::Result<()> {
+    let SecretsCommand::Put { file, remove } = command;
     let document = read(&file, Unusable::Refused)?;
-    put(&session.config, &session.stack.secret_id, &document).await
+    let missing = if remove { Missing::Removed } else { Missing::Refused };
+    put(&session.config, &session.stack.secret_id, &document, missing).await
 }
 
 /// The longest name that is shown. Shops and sources are shorter, secrets are longer; with `.access_token` behind it.
 const SHOWN_MAX: usize = 30;
+
+/// Where the shops stand in a document, by their marketplaces; and the sections of others whom it lets in.
+const MARKETPLACES: &str = "marketplaces";
+const SECTIONS: [&str; 3] = ["sources", "gateways", "clients"];
 
 /// What is done with a document of which some entries let nobody in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +50,15 @@ pub(crate) enum Unusable {
     Refused,
     /// It is taken, and they are named.
     Named,
+}
+
+/// What is done with a document without entries that the stack has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// It is not written: whoever has those entries would be shut out.
+    Refused,
+    /// It is written.
+    Removed,
 }
 
 /// Reads the secrets document, and refuses one that the functions could not read.
@@ -59,14 +79,11 @@ pub(crate) fn read(file: &Path, unusable: Unusable) -> anyhow::Result<String> {
 fn without_use(text: &str) -> anyhow::Result<Vec<String>> {
     let secrets = Secrets::from_json(text)?;
     let document: Value = serde_json::from_str(text)?;
-    let names = |place: &str| -> Vec<String> {
-        let object = document.pointer(place).and_then(Value::as_object);
-        object.map(|object| object.keys().cloned().collect()).unwrap_or_default()
-    };
-    let is_section = |name: &str| ["marketplaces", "sources", "gateways", "clients"].contains(&name);
-    let sections = names("").into_iter().filter(|name| !is_section(name));
-    let marketplaces = names("/marketplaces").into_iter().filter(|name| Marketplace::from_name(name).is_err());
-    let gateways = names("/gateways").into_iter().filter(|name| Gateway::from_name(name).is_none());
+    let names = |place: &str| names(&document, place).into_iter();
+    let is_section = |name: &str| name == MARKETPLACES || SECTIONS.contains(&name);
+    let sections = names("").filter(|name| !is_section(name));
+    let marketplaces = names("/marketplaces").filter(|name| Marketplace::from_name(name).is_err());
+    let gateways = names("/gateways").filter(|name| Gateway::from_name(name).is_none());
     let unknown = sections
         .map(|name| shown(&name))
         .chain(marketplaces.map(|name| format!("marketplaces.{}", shown(&name))))
@@ -80,6 +97,12 @@ fn without_use(text: &str) -> anyhow::Result<Vec<String>> {
     Ok(unusable.chain(unknown).collect())
 }
 
+/// The names of what an object in a document has.
+fn names(document: &Value, pointer: &str) -> Vec<String> {
+    let object = document.pointer(pointer).and_then(Value::as_object);
+    object.map(|object| object.keys().cloned().collect()).unwrap_or_default()
+}
+
 /// A name as it may stand in the log of whoever deploys. One that is as long as a secret may be one in the wrong place.
 fn shown(name: &str) -> String {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
@@ -90,6 +113,18 @@ fn shown(name: &str) -> String {
     }
 }
 
+/// Whom a document lets in, by the place of the entry.
+fn entries(document: &str) -> BTreeSet<String> {
+    let document: Value = serde_json::from_str(document).unwrap_or_default();
+    let marketplaces = Marketplace::ALL.map(|marketplace| format!("{MARKETPLACES}/{}", marketplace.as_str()));
+    let sections = marketplaces.into_iter().chain(SECTIONS.map(str::to_owned));
+    let places = sections.flat_map(|section| {
+        let names = names(&document, &format!("/{section}")).into_iter();
+        names.map(move |name| format!("{}.{}", section.replace('/', "."), shown(&name)))
+    });
+    places.collect()
+}
+
 /// What the stack has; `None` of a secret without a value, which is an error on AWS and an empty text on the emulator.
 pub(crate) async fn kept(config: &SdkConfig, secret_id: &str) -> Option<String> {
     let kept = Client::new(config).get_secret_value().secret_id(secret_id).send().await;
@@ -97,11 +132,19 @@ pub(crate) async fn kept(config: &SdkConfig, secret_id: &str) -> Option<String> 
 }
 
 /// Sets the secret's value where it differs.
-pub(crate) async fn put(config: &SdkConfig, secret_id: &str, document: &str) -> anyhow::Result<()> {
-    if kept(config, secret_id).await.as_deref() == Some(document) {
+pub(crate) async fn put(config: &SdkConfig, secret_id: &str, document: &str, missing: Missing) -> anyhow::Result<()> {
+    let kept = kept(config, secret_id).await.unwrap_or_default();
+    if kept == document {
         step("Secrets", "are these already");
         return Ok(());
     }
+    let known = entries(document);
+    let gone: Vec<String> = entries(&kept).into_iter().filter(|entry| !known.contains(entry)).collect();
+    ensure!(
+        gone.is_empty() || missing == Missing::Removed,
+        "the stack has entries that the document has not: {}; `sampan secrets put --remove` takes them away",
+        gone.join(", ")
+    );
     let put = Client::new(config).put_secret_value().secret_id(secret_id).secret_string(document).send().await;
     put.context("cannot write the secrets document into the stack's secret")?;
     step("Secrets", "written; a function that runs already reads them within 5 minutes");
@@ -126,6 +169,15 @@ mod tests {
         ];
         assert_eq!(without_use(document).unwrap(), places);
         assert!(without_use(r#"{"clients": 7}"#).is_err());
+    }
+
+    #[test]
+    fn entries_are_told_by_their_places() {
+        let document = r#"{"marketplaces": {"1688": {"demo": {}, "other": 7}, "taobao": []}, "gateways": {"stripe": {}},
+                           "sources": {"warehouse": {}}, "clients": {}}"#;
+        let places = ["gateways.stripe", "marketplaces.1688.demo", "marketplaces.1688.other", "sources.warehouse"];
+        assert_eq!(entries(document), places.map(str::to_owned).into());
+        assert!(entries("").is_empty() && entries("[]").is_empty());
     }
 
     #[test]

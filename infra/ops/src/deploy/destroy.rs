@@ -21,7 +21,8 @@ const NOT_FOUND: &str = "ResourceNotFoundException";
 #[derive(Debug, Clone, Copy, Args)]
 #[command(after_help = "\
 Without --data the facts stay: the tables of orders, payments, trades, sweeps and images, the buckets of details and of
-pictures, and the secret. The queues go, so nothing may wait in them (`sampan status`). With --data, what an earlier run left
+pictures, and the secret. The queues go, so nothing may wait in them (`sampan status`),
+and senders should have stopped. With --data, what an earlier run left
 behind is taken too, for 90 days.")]
 pub struct DestroyArguments {
     /// The facts too: tables, buckets and the secret
@@ -37,6 +38,7 @@ pub(crate) async fn run(choice: &Choice, arguments: DestroyArguments) -> anyhow:
     let (settings, name) = choice.on_aws()?;
     if !arguments.yes {
         let what = if arguments.data { "with all its facts" } else { "and keeps its facts" };
+        eprintln!("What senders deliver meanwhile is lost with the queues: have them stop first.");
         eprint!("This takes the stack {name} in {} away, {what}. Type its name to go on: ", settings.region);
         stderr().flush()?;
         let mut typed = String::new();

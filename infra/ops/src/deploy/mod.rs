@@ -23,7 +23,7 @@ pub use destroy::{DestroyArguments, destroy};
 pub(crate) use package::{Package, packages};
 pub(crate) use stack::{Template, Unsaid, apply, parameters};
 
-use crate::secrets::{self, Unusable};
+use crate::secrets::{self, Missing, Unusable};
 use crate::stack::{Choice, Stack};
 use crate::table::{heading, table};
 
@@ -130,7 +130,7 @@ pub async fn deploy(settings: &Settings, name: &str, arguments: &Arguments) -> a
     apply(&config, name, Template { text: &template, bucket: &bucket }, said, Unsaid::AsBefore).await?;
     let stack = Stack::describe(settings, name).await?;
     if let Some(document) = secrets {
-        secrets::put(&config, &stack.secret_id, &document).await?;
+        secrets::put(&config, &stack.secret_id, &document, Missing::Refused).await?;
     }
     Ok(stack)
 }

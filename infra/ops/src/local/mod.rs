@@ -19,7 +19,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use crate::deploy::{self, Architecture, Template, Unsaid};
-use crate::secrets::{self, Unusable};
+use crate::secrets::{self, Missing, Unusable};
 pub use crate::stack::Stack;
 use crate::stack::{FACTS_FILE, Session, local_settings};
 use crate::table::step;
@@ -175,7 +175,7 @@ pub async fn up(options: &Options) -> anyhow::Result<Running> {
     let template = Template { text: &template, bucket: CODE_BUCKET };
     deploy::apply(&config, STACK_NAME, template, said, Unsaid::Default).await?;
     let stack = Stack::describe(&settings, STACK_NAME).await?;
-    secrets::put(&config, &stack.secret_id, &secrets).await?;
+    secrets::put(&config, &stack.secret_id, &secrets, Missing::Removed).await?;
     write_facts(&options.facts_file(), &stack)?;
     step("Facts", &format!("{}: {}", options.facts_file().display(), stack.api_url));
     Ok(Running { stack, emulator, simulated })
