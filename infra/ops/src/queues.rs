@@ -107,10 +107,10 @@ pub enum QuarantineCommand {
 pub struct ReplayArguments {
     /// All that can be taken now; what somebody else holds is counted and left
     #[arg(long)]
-    all: bool,
+    pub all: bool,
     /// The one with this id, as `quarantine list` shows it
     #[arg(long, value_name = "ID")]
-    id: Option<String>,
+    pub id: Option<String>,
 }
 
 /// How much to put back.
@@ -340,17 +340,21 @@ async fn move_all(
         empty_receives = if messages.is_empty() { empty_receives + 1 } else { 0 };
         let surplus = messages.split_off(messages.len().min(bound - moved - stay.len()));
         release(&client, queue, surplus.iter()).await;
-        let mut ended = futures::stream::iter(&messages)
-            .map(|message| move_one((session, &client), queue, to, message))
-            .buffer_unordered(MOVES_AT_ONCE_MAX);
-        while let Some(ended) = ended.next().await {
+        let client = &client;
+        let moves = messages.into_iter().map(|message| async move {
+            let ended = move_one((session, client), queue, to, &message).await;
+            (message, ended)
+        });
+        let mut moves = futures::stream::iter(moves).buffer_unordered(MOVES_AT_ONCE_MAX);
+        while let Some((message, ended)) = moves.next().await {
             match ended {
                 Ok(_) => moved += 1,
-                Err(error) => stay.push(format!("{error:#}")),
+                Err(error) => stay.push((message, error)),
             }
             bar.inc(1);
         }
     }
+    release(&client, queue, stay.iter().map(|(message, _)| message)).await;
     bar.finish_and_clear();
     step(name, &format!("{moved} of {} messages of {from} are on their queue again", start.total()));
     if let Some(rest) = left(start, moved + stay.len(), depth(&client, queue).await?) {
@@ -358,7 +362,9 @@ async fn move_all(
     }
     match stay.first() {
         None => Ok(()),
-        Some(first) => bail!("{} could not be moved, and stay where they are: {first}", stay.len()),
+        Some((_, first)) => {
+            bail!("could not be moved, and stay where they are: {}; one of them: {first:#}", stay.len())
+        }
     }
 }
 

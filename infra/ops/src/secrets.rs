@@ -113,6 +113,11 @@ fn shown(name: &str) -> String {
     }
 }
 
+/// The entries of a document that another one has not.
+fn gone(kept: &str, document: &str) -> Vec<String> {
+    entries(kept).difference(&entries(document)).cloned().collect()
+}
+
 /// Whom a document lets in, by the place of the entry.
 fn entries(document: &str) -> BTreeSet<String> {
     let document: Value = serde_json::from_str(document).unwrap_or_default();
@@ -138,8 +143,7 @@ pub(crate) async fn put(config: &SdkConfig, secret_id: &str, document: &str, mis
         step("Secrets", "are these already");
         return Ok(());
     }
-    let known = entries(document);
-    let gone: Vec<String> = entries(&kept).into_iter().filter(|entry| !known.contains(entry)).collect();
+    let gone = gone(&kept, document);
     ensure!(
         gone.is_empty() || missing == Missing::Removed,
         "the stack has entries that the document has not: {}; `sampan secrets put --remove` takes them away",
@@ -178,6 +182,11 @@ mod tests {
         let places = ["gateways.stripe", "marketplaces.1688.demo", "marketplaces.1688.other", "sources.warehouse"];
         assert_eq!(entries(document), places.map(str::to_owned).into());
         assert!(entries("").is_empty() && entries("[]").is_empty());
+        assert_eq!(
+            gone(document, r#"{"marketplaces": {"1688": {"demo": {}}}, "gateways": {}, "sources": {"warehouse": {}}}"#),
+            ["gateways.stripe", "marketplaces.1688.other"]
+        );
+        assert!(gone("", document).is_empty() && gone(document, document).is_empty());
     }
 
     #[test]

@@ -37,9 +37,10 @@ impl Deadline {
 
     /// The same of work that is not even begun when the deadline has passed.
     pub async fn begun_within<T>(self, clock: &impl Clock, work: impl Future<Output = T>) -> Option<T> {
-        match self.has_passed(clock.now()) {
+        let now = clock.now();
+        match self.has_passed(now) {
             true => None,
-            false => self.within(clock, work).await,
+            false => tokio::time::timeout(self.left(now), work).await.ok(),
         }
     }
 
