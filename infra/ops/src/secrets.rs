@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use adapters::secrets::Secrets;
 use anyhow::{Context, bail, ensure};
 use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_types::SdkConfig;
 use clap::Subcommand;
 use domain::{Gateway, Marketplace};
@@ -98,7 +99,7 @@ fn without_use(text: &str) -> anyhow::Result<Vec<String>> {
 }
 
 /// The names of what an object in a document has.
-fn names(document: &Value, pointer: &str) -> Vec<String> {
+pub(crate) fn names(document: &Value, pointer: &str) -> Vec<String> {
     let object = document.pointer(pointer).and_then(Value::as_object);
     object.map(|object| object.keys().cloned().collect()).unwrap_or_default()
 }
@@ -130,15 +131,20 @@ fn entries(document: &str) -> BTreeSet<String> {
     places.collect()
 }
 
-/// What the stack has; `None` of a secret without a value, which is an error on AWS and an empty text on the emulator.
-pub(crate) async fn kept(config: &SdkConfig, secret_id: &str) -> Option<String> {
-    let kept = Client::new(config).get_secret_value().secret_id(secret_id).send().await;
-    kept.ok()?.secret_string.filter(|document| !document.is_empty())
+/// What the stack has; `None` of a secret without a value, which is not found on AWS and an empty text on the emulator.
+pub(crate) async fn kept(config: &SdkConfig, secret_id: &str) -> anyhow::Result<Option<String>> {
+    match Client::new(config).get_secret_value().secret_id(secret_id).send().await {
+        Ok(kept) => Ok(kept.secret_string.filter(|document| !document.is_empty())),
+        Err(error) if error.as_service_error().is_some_and(GetSecretValueError::is_resource_not_found_exception) => {
+            Ok(None)
+        }
+        Err(error) => Err(error).context("cannot read the secrets document that the stack has"),
+    }
 }
 
 /// Sets the secret's value where it differs.
 pub(crate) async fn put(config: &SdkConfig, secret_id: &str, document: &str, missing: Missing) -> anyhow::Result<()> {
-    let kept = kept(config, secret_id).await.unwrap_or_default();
+    let kept = kept(config, secret_id).await?.unwrap_or_default();
     if kept == document {
         step("Secrets", "are these already");
         return Ok(());

@@ -33,14 +33,13 @@ const PUSHES: &str = "open.1688.com, the app's message subscription: the pushes 
 
 /// The names under a part of the document; a word in their place while there is none.
 fn names(document: &Value, path: &str, otherwise: &str) -> Vec<String> {
-    let part = document.pointer(path).and_then(Value::as_object);
-    let names: Vec<String> = part.into_iter().flat_map(|part| part.keys().cloned()).collect();
+    let names = secrets::names(document, path);
     if names.is_empty() { vec![otherwise.to_owned()] } else { names }
 }
 
 /// Tells it, for what the secrets document names.
 pub(super) async fn tell(settings: &Settings, stack: &Stack) -> anyhow::Result<()> {
-    let document = secrets::kept(&connect(settings.clone()), &stack.secret_id).await;
+    let document = secrets::kept(&connect(settings.clone()), &stack.secret_id).await?;
     let document: Value = document.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     if document.is_null() {
         println!(
