@@ -5,9 +5,8 @@ use std::sync::Arc;
 use adapters::aws::SqsQuarantine;
 use adapters::ports::{Quarantine, Quarantined};
 use anyhow::{Context, ensure};
-use aws_sdk_sqs::types::Message;
 use reqwest::Method;
-use sampan::queues::{self, QuarantineCommand, ReplayArguments};
+use sampan::queues::{self, Kept, QuarantineCommand, ReplayArguments};
 use serde_json::json;
 
 use crate::stage::{Stage, fresh_trade, links, now, status_push};
@@ -48,19 +47,18 @@ pub async fn poison(stage: Arc<Stage>) -> anyhow::Result<()> {
     stage.warehouse("msg_2", &order, "packed", now()).await?;
     stage.order_when(&order, |order| order["status"] == "PACKED").await?;
     stage.queue_is_empty().await?;
-    let kept = quarantined(&stage).await?;
+    let kept = queues::list(&stage.session).await?;
     let message = kept.first().context("quarantine is empty")?;
-    ensure!(message.body() == Some("not an event"), "{message:?}");
-    ensure!(attribute(message, SqsQuarantine::REASON) == "malformed: not JSON at line 1 column 2", "{message:?}");
-    discard(&stage, &kept).await?;
+    ensure!(message.body == "not an event", "{message:?}");
+    ensure!(message.reason == "malformed: not JSON at line 1 column 2", "{message:?}");
+    discard(&stage, kept).await?;
     ensure!(stage.messages("quarantine").await? == 0, "quarantine holds more than the poison");
     answer_of_a_marketplace(&stage).await
 }
 
 /// What a sweep set aside is on no queue's way back, and does not stop those that are.
 async fn answer_of_a_marketplace(stage: &Stage) -> anyhow::Result<()> {
-    let order = format!("beside-an-answer-{}", stage.run);
-    let event = json!({"specversion": "1.0", "type": "sampan.nothing.v9", "id": order}).to_string();
+    let event = json!({"specversion": "1.0", "type": "sampan.nothing.v9", "id": "beside-an-answer"}).to_string();
     let quarantine = SqsQuarantine::new(&stage.session.sqs(), stage.session.stack.queue("quarantine")?.to_owned());
     for (message_id, body) in [("sweep/1688/demo/7", "{}"), ("of-the-queue", event.as_str())] {
         let (message_id, body) = (message_id.to_owned(), body.to_owned());
@@ -71,30 +69,16 @@ async fn answer_of_a_marketplace(stage: &Stage) -> anyhow::Result<()> {
     let refused = replayed.err().context("an answer was replayed")?.to_string();
     ensure!(refused.contains("an answer of a marketplace"), "{refused}");
     stage.queue_is_empty().await?;
-    let kept = quarantined(stage).await?;
-    let ids: Vec<&str> = kept.iter().map(|message| attribute(message, SqsQuarantine::MESSAGE_ID)).collect();
+    let kept = queues::list(&stage.session).await?;
+    let ids: Vec<&str> = kept.iter().map(|message| message.first_id.as_str()).collect();
     // The other was handled, and came back under the id that the queue gave it.
     ensure!(ids.len() == 2 && ids.contains(&"sweep/1688/demo/7") && !ids.contains(&"of-the-queue"), "{ids:?}");
-    discard(stage, &kept).await
+    discard(stage, kept).await
 }
 
-/// What the quarantine holds, without taking it.
-async fn quarantined(stage: &Stage) -> anyhow::Result<Vec<Message>> {
-    let sqs = stage.session.sqs();
-    let call = sqs.receive_message().queue_url(stage.session.stack.queue("quarantine")?).message_attribute_names("All");
-    let answer = call.max_number_of_messages(10).visibility_timeout(0).wait_time_seconds(5).send().await?;
-    Ok(answer.messages.unwrap_or_default())
-}
-
-fn attribute<'a>(message: &'a Message, name: &str) -> &'a str {
-    let attribute = message.message_attributes().and_then(|all| all.get(name));
-    attribute.and_then(|attribute| attribute.string_value()).unwrap_or_default()
-}
-
-async fn discard(stage: &Stage, kept: &[Message]) -> anyhow::Result<()> {
+async fn discard(stage: &Stage, kept: Vec<Kept>) -> anyhow::Result<()> {
     for message in kept {
-        let id = message.message_id().context("no id")?.to_owned();
-        queues::quarantine(&stage.session, QuarantineCommand::Discard { id }).await?;
+        queues::quarantine(&stage.session, QuarantineCommand::Discard { id: message.id }).await?;
     }
     Ok(())
 }

@@ -47,10 +47,9 @@ pub async fn handle(
             let request = images::read(&record.body);
             let mut costs = Costs::default();
             let work = async {
-                let request = request.as_ref().map_err(|reason| NotSynced::Refused(reason.to_string()));
-                let synced = match request {
+                let synced = match &request {
                     Ok(request) => sync(request, source, stores, studio, clock, &mut costs).await,
-                    Err(unread) => Err(unread),
+                    Err(reason) => Err(NotSynced::Refused(reason.to_string())),
                 };
                 match synced {
                     Ok(synced) => Ending::Synced(synced),

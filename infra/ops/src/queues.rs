@@ -126,16 +126,16 @@ pub struct RedriveArguments {
 
 /// A message that is kept, and why.
 #[derive(Debug, Clone)]
-pub(crate) struct Kept {
+pub struct Kept {
     /// Its id in the quarantine.
-    pub(crate) id: String,
+    pub id: String,
     /// Its id in the queue that it came from.
-    pub(crate) first_id: String,
+    pub first_id: String,
     /// Why it is here.
-    pub(crate) reason: String,
+    pub reason: String,
     age_seconds: i64,
     /// The message. It may hold what people must not read.
-    pub(crate) body: String,
+    pub body: String,
 }
 
 /// Lists or replays the quarantine.
@@ -172,7 +172,7 @@ pub async fn redrive(session: &Session, arguments: RedriveArguments) -> anyhow::
 }
 
 /// What the quarantine hands out, up to [`LIST_MESSAGES_MAX`]. Everything is handed back at once.
-pub(crate) async fn list(session: &Session) -> anyhow::Result<Vec<Kept>> {
+pub async fn list(session: &Session) -> anyhow::Result<Vec<Kept>> {
     look(session).await.map(|(kept, _)| kept)
 }
 

@@ -22,8 +22,7 @@ const NOT_FOUND: &str = "ResourceNotFoundException";
 #[command(after_help = "\
 Without --data the facts stay: the tables of orders, payments, trades, sweeps and images, the buckets of details and of
 pictures, and the secret. The queues go, so nothing may wait in them (`sampan status`),
-and senders should have stopped. With --data, what an earlier run left
-behind is taken too, for 90 days.")]
+and senders should have stopped. With --data, what an earlier run left behind is taken too, for 90 days.")]
 pub struct DestroyArguments {
     /// The facts too: tables, buckets and the secret
     #[arg(long)]
