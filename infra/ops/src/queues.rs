@@ -171,7 +171,7 @@ pub async fn redrive(session: &Session, arguments: RedriveArguments) -> anyhow::
     Ok(())
 }
 
-/// What the quarantine hands out, up to [`LIST_MESSAGES_MAX`]. Everything is handed back at once.
+/// What the quarantine hands out, oldest first, up to a thousand messages. Everything is handed back at once.
 pub async fn list(session: &Session) -> anyhow::Result<Vec<Kept>> {
     look(session).await.map(|(kept, _)| kept)
 }
