@@ -777,6 +777,24 @@ async fn a_message_of_another_of_our_shops_is_that_shop_s_and_a_stranger_s_is_le
 }
 
 #[tokio::test]
+async fn messages_of_strangers_do_not_hide_those_that_wait_behind_them() {
+    let days = (at(NOW - HOUR_MS), at(NOW - 60_000));
+    let market = |owner: &str, seed| Market::generate(Place::Taobao, owner, seed, 40, days);
+    let world = World::of(vec![market(OWNER, 19), market("a-stranger", 21)], Conduct::CALM, 19);
+    let tell = |owner, from, count| {
+        world.market.market_of(Place::Taobao, owner).unwrap().play(at(NOW - from), at(NOW - from + 60_000), count);
+    };
+    // More than a pull brings.
+    tell("a-stranger", HOUR_MS, 400);
+    tell(OWNER, HOUR_MS / 2, 20);
+    let waiting = |owner| world.market.market_of(Place::Taobao, owner).unwrap().notices().count();
+    let strangers = waiting("a-stranger");
+    assert!(strangers > 200 && waiting(OWNER) > 0, "{strangers}");
+    assert_eq!(world.run(TMC).await.sweeps[0].outcome, "finished");
+    assert_eq!((waiting(OWNER), waiting("a-stranger")), (0, strangers));
+}
+
+#[tokio::test]
 async fn a_message_of_an_impossible_time_is_set_aside_whole_before_it_is_confirmed() {
     let world = World::with(20, Conduct::CALM, 17);
     world.market.market().play(at(NOW + 48 * HOUR_MS), at(NOW + 49 * HOUR_MS), 10);

@@ -3,6 +3,8 @@
 //! Invariant (law 1): a message is confirmed only after what it says is durable. Messages wait by app, not by shop: one
 //! of another shop of ours is that shop's, and one of nobody that we know is left where it is.
 
+use std::collections::BTreeSet;
+
 use adapters::clock::Clock;
 use adapters::ports::{EventQueue, Marketplace, Quarantine, Sweeps};
 use domain::MessageId;
@@ -22,7 +24,8 @@ fn owner<'a>(
         .find_map(|other| Some((other, answer.clone().belonging_to(other).ok()?)))
 }
 
-/// Drains what waits. The sweep goes on until a pull brings nothing that can be confirmed.
+/// Drains what waits: until a pull brings nothing but what was pulled already. One that is left comes again, and Taobao
+/// does not say whether before those that wait behind it.
 pub(crate) async fn drain(
     (market, account, others): (&impl Marketplace, &Account, &[Account]),
     (queue, quarantine): (&impl EventQueue, &impl Quarantine),
@@ -30,11 +33,16 @@ pub(crate) async fn drain(
     time: &RunTime<'_, impl Clock>,
     tally: &mut Tally,
 ) -> Result<(), Stop> {
+    let mut seen: BTreeSet<MessageId> = BTreeSet::new();
     loop {
         time.for_a_page()?;
         held.beat(time.clock.now()).await?;
-        let pulled = time.ask(async || market.pull(account).await).await?;
+        let mut pulled = time.ask(async || market.pull(account).await).await?;
         tally.list_calls += 1;
+        pulled.retain(|answer| seen.insert(answer.id().clone()));
+        if pulled.is_empty() {
+            return Ok(());
+        }
         let mut events: Vec<VerifiedEvent> = Vec::new();
         let mut done: Vec<MessageId> = Vec::new();
         for answer in pulled {
@@ -57,9 +65,8 @@ pub(crate) async fn drain(
         }
         queue.send(&events).await?;
         tally.changed += events.len();
-        if done.is_empty() {
-            return Ok(());
+        if !done.is_empty() {
+            time.ask(async || market.confirm(account, &done).await).await?;
         }
-        time.ask(async || market.confirm(account, &done).await).await?;
     }
 }

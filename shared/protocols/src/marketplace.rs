@@ -286,6 +286,13 @@ impl<T> Answer<T> {
     }
 }
 
+impl Answer<Message> {
+    /// The message's id, by which it is known again; an app has each once, whosever it is.
+    pub const fn id(&self) -> &MessageId {
+        &self.content.id
+    }
+}
+
 impl<T> Owned<T> {
     /// The content.
     pub const fn get(&self) -> &T {

@@ -96,6 +96,7 @@ pub struct MemoryMarketplace {
     clock: ManualClock,
     markets: Arc<Vec<Mutex<Market>>>,
     state: Arc<Mutex<State<Calls>>>,
+    handed_out: Arc<Mutex<BTreeSet<u64>>>,
 }
 
 pub(super) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -108,7 +109,7 @@ impl MemoryMarketplace {
     pub fn new(markets: impl IntoIterator<Item = Market>, clock: ManualClock, conduct: Conduct, seed: u64) -> Self {
         let state = State::new(conduct, seed);
         let markets = Arc::new(markets.into_iter().map(Mutex::new).collect());
-        Self { clock, markets, state: Arc::new(Mutex::new(state)) }
+        Self { clock, markets, state: Arc::new(Mutex::new(state)), handed_out: Arc::default() }
     }
 
     /// The first shop. Do not hold it over a call.
@@ -352,16 +353,20 @@ impl Marketplace for MemoryMarketplace {
         }
         self.ask("marketplace.pull", account, |calls| calls.pull += 1).await?;
         drop(self.known(account)?);
-        // Messages wait by app: those of our other shops come as well.
-        let mut waiting: Vec<(UnixMillis, Answer<Message>)> = Vec::new();
+        // Messages wait by app: those of our other shops come as well. One that was handed out and not confirmed comes
+        // again, behind those that were not.
+        let mut handed_out = lock(&self.handed_out);
+        let mut waiting: Vec<((bool, UnixMillis), u64, Answer<Message>)> = Vec::new();
         for market in self.markets.iter().map(lock).filter(|market| market.marketplace() == Which::Taobao) {
             let owner = self.owner(&market);
-            let pulled = market.notices().take(PULLED_MAX);
             let answer = |notice: &Notice| Answer::new(message(Which::Taobao, notice), [owner.clone()]);
-            waiting.extend(pulled.map(|notice| (notice.at, answer(notice))));
+            let place = |notice: &Notice| (handed_out.contains(&notice.id), notice.at);
+            waiting.extend(market.notices().map(|notice| (place(notice), notice.id, answer(notice))));
         }
-        waiting.sort_by_key(|(at, _)| *at);
-        Ok(waiting.into_iter().take(PULLED_MAX).map(|(_, answer)| answer).collect())
+        waiting.sort_by_key(|(place, ..)| *place);
+        waiting.truncate(PULLED_MAX);
+        handed_out.extend(waiting.iter().map(|(_, id, _)| *id));
+        Ok(waiting.into_iter().map(|(.., answer)| answer).collect())
     }
 
     async fn confirm(&self, account: &Account, messages: &[MessageId]) -> Result<(), MarketError> {
@@ -546,7 +551,9 @@ mod tests {
         };
         let (mine, theirs) = (mine(&ours, &pulled), mine(&other, &pulled));
         assert!(!mine.is_empty() && !theirs.is_empty());
-        assert_eq!(twin.pull(&ours).await.unwrap(), pulled);
+        let behind = twin.pull(&ours).await.unwrap();
+        let again = behind.iter().position(|answer| pulled.contains(answer)).unwrap();
+        assert!(again > 0 && behind[again..].iter().all(|answer| pulled.contains(answer)));
         twin.say_next([Some(Saying::Refused(FlowControl::Retry)), None]);
         assert!(twin.confirm(&ours, &mine).await.is_err());
         assert_eq!(twin.pull(&ours).await.unwrap(), pulled);
