@@ -18,10 +18,11 @@ use domain::{
 };
 use lambda::deadline::Deadline;
 use lambda::log::{MemoryLog, WideEvent, field, metric};
-use lambda::sweep::{Answer, Request, Settings};
+use lambda::sweep::Settings;
 use order_sweep::handler::handle;
 use protocols::VerifiedEvent;
 use protocols::marketplace::{Account, Answer as Answered, FlowControl, ListPage, ListQuery, ListedBy, Message};
+use protocols::sweeps::{Answer, Request};
 use simulators::marketplace::{Conduct, Disturbance, Garbled, Market, MemoryMarketplace, Saying, Ties};
 
 use crate::support::{Dice, NOW, rounds, seed};
@@ -196,7 +197,7 @@ impl World {
     async fn sweep(&self) -> u64 {
         for _ in 0..200 {
             let answer = self.run(INCREMENTAL).await;
-            match answer.sweeps[0].outcome {
+            match answer.sweeps[0].outcome.as_str() {
                 "finished" => return answer.sweeps[0].changed,
                 "paused" => self.clock.advance_ms(EVERY_MS),
                 "unfinished" | "failed" | "held" => {}
@@ -274,7 +275,7 @@ async fn live(seed: u64, orders: usize) {
         let moved = world.watermark().await;
         assert!(moved >= watermark, "seed {seed}: the watermark moved back");
         watermark = moved;
-        match answer.map(|answer| answer.sweeps[0].outcome) {
+        match answer.map(|answer| answer.sweeps[0].outcome.as_str()) {
             Some("unfinished") => {}
             Some(_) | None => world.clock.advance_ms(EVERY_MS),
         }
@@ -365,7 +366,7 @@ async fn what_is_committed_later_than_the_overlap_or_changes_without_a_time_is_f
     let listed = |id: u64| world.book.knows(&trade(id)).unwrap().listed.unwrap();
     assert!(listed(late).as_str() != digest(late) && listed(silent).as_str() != digest(silent), "found too early");
     let answer = world.run(AUDIT).await;
-    assert_eq!((answer.sweeps[0].outcome, answer.sweeps[0].changed), ("finished", 2), "{:?}", answer.sweeps);
+    assert_eq!((answer.sweeps[0].outcome.as_str(), answer.sweeps[0].changed), ("finished", 2), "{:?}", answer.sweeps);
     assert_eq!((listed(late).as_str(), listed(silent).as_str()), (digest(late).as_str(), digest(silent).as_str()));
     let found = world.log.all().into_iter().find_map(|event| event.get(metric::AUDIT_FOUND).cloned());
     assert_eq!(found, Some(2.into()));
@@ -436,14 +437,14 @@ async fn every_word_of_flow_control_leads_to_its_own_end() {
         world.market.say_next([Some(saying)]);
         let began = world.clock.now();
         let answer = world.run(INCREMENTAL).await;
-        assert_eq!((answer.sweeps[0].outcome, world.market.take_calls().list), (outcome, calls), "{saying:?}");
+        assert_eq!((answer.sweeps[0].outcome.as_str(), world.market.take_calls().list), (outcome, calls), "{saying:?}");
         assert!(metric_told.is_none_or(|name| told(&world, name)), "{saying:?}");
         assert!(world.clock.now().ms_since(began) < 10_000, "{saying:?}: a long silence is not slept through");
         if outcome != "paused" {
             continue;
         }
         // Not a call is made until the silence is over.
-        assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome, "paused");
+        assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome.as_str(), "paused");
         assert_eq!(world.market.take_calls().list, 0, "{saying:?}");
         let until = match saying {
             Saying::Refused(FlowControl::WaitSeconds(seconds)) => {
@@ -452,9 +453,9 @@ async fn every_word_of_flow_control_leads_to_its_own_end() {
             Saying::Refused(_) | Saying::Lost => domain::sweep::china_midnight_after(began),
         };
         world.clock.advance_ms(until.ms_since(world.clock.now()) - 1);
-        assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome, "paused");
+        assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome.as_str(), "paused");
         world.clock.advance_ms(1);
-        assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome, "finished");
+        assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome.as_str(), "finished");
         assert_eq!(world.market.take_calls().list, 1, "{saying:?}");
     }
 }
@@ -511,7 +512,7 @@ async fn an_answer_of_another_account_is_refused_alarmed_and_nothing_of_it_is_ke
     world.start_at(at(NOW - 48 * HOUR_MS)).await;
     world.market.answer_as(Some("somebody-else"));
     let answer = world.run(INCREMENTAL).await;
-    assert_eq!(answer.sweeps[0].outcome, "failed");
+    assert_eq!(answer.sweeps[0].outcome.as_str(), "failed");
     assert_eq!((world.book.len(), world.quarantine.all().len()), (0, 0));
     assert_eq!(world.watermark().await, at(NOW - 48 * HOUR_MS));
     assert!(world.log.all().iter().any(|event| event.metrics().contains(&metric::SWEEP_FOREIGN_ANSWER)));
@@ -528,7 +529,7 @@ async fn one_shop_s_failure_stops_no_other() {
     let world = World::of(vec![market(OWNER)], Conduct::CALM, 9);
     // The other shop's token is not known to the marketplace.
     let answer = world.run(r#"{"kind":"incremental","marketplace":"taobao","shop":"*"}"#).await;
-    let outcomes: Vec<_> = answer.sweeps.iter().map(|swept| (swept.shop.as_str(), swept.outcome)).collect();
+    let outcomes: Vec<_> = answer.sweeps.iter().map(|swept| (swept.shop.as_str(), swept.outcome.as_str())).collect();
     assert_eq!(outcomes, [("demo", "finished"), ("other", "failed")]);
     assert_eq!(world.missed(), Vec::<u64>::new());
 }
@@ -624,7 +625,7 @@ async fn a_detail_that_is_missing_stops_the_sweep_and_one_of_another_trade_is_se
             (&world.sweeps, &world.secrets, &world.cache),
             (&world.clock, &world.log),
         );
-        assert_eq!(answer.await.unwrap().sweeps[0].outcome, outcome);
+        assert_eq!(answer.await.unwrap().sweeps[0].outcome.as_str(), outcome);
         assert_eq!(world.quarantine.all().len(), set_aside);
         assert_eq!(world.watermark().await == began, !is_swapped, "the watermark moves over what is kept alone");
     }
@@ -686,7 +687,7 @@ async fn half_an_hour_of_changes_that_no_run_can_read_whole_is_gone_on_with() {
     world.book.learn(world.market.market().truth().filter(|order| order.id % 7 != 0));
     world.book.learn(world.market.market().truth().filter(|order| order.modified < at(NOW - 40 * 60_000)));
     world.start_at(at(NOW - 10 * 60_000)).await;
-    assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome, "unfinished");
+    assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome.as_str(), "unfinished");
     world.sweep().await;
     assert_eq!(world.missed(), Vec::<u64>::new());
 }
@@ -710,7 +711,7 @@ async fn whatever_never_answers_the_run_ends_in_time_gives_its_lease_back_and_th
         let world = world_of().await;
         let plan = FaultPlan::at([(position, Fault::Silent)]);
         let answer = world.run_by(INCREMENTAL, &world.clock, &plan).await.unwrap();
-        assert_eq!(answer.sweeps[0].outcome, "unfinished", "{call} at {position}");
+        assert_eq!(answer.sweeps[0].outcome.as_str(), "unfinished", "{call} at {position}");
         assert_eq!(world.log.all().last().unwrap().get(field::OUTCOME), Some(&"unfinished".into()));
         world.clock.advance_ms(EVERY_MS);
         world.sweep().await;
@@ -724,7 +725,7 @@ async fn messages_are_confirmed_only_after_the_queue_has_them() {
     let undisturbed = World::with(200, conduct, 17);
     let tell = |world: &World| world.market.market().play(at(NOW - HOUR_MS), at(NOW), 250);
     tell(&undisturbed);
-    assert_eq!(undisturbed.run(TMC).await.sweeps[0].outcome, "finished");
+    assert_eq!(undisturbed.run(TMC).await.sweeps[0].outcome.as_str(), "finished");
     assert_eq!(undisturbed.market.market().notices().count(), 0);
     let calls = {
         let world = World::with(200, conduct, 17);
@@ -766,7 +767,7 @@ async fn a_message_of_another_of_our_shops_is_that_shop_s_and_a_stranger_s_is_le
         world.market.market_of(Place::Taobao, owner).unwrap().play(at(NOW - HOUR_MS), at(NOW), 20);
     }
     let answer = world.run(TMC).await;
-    assert_eq!(answer.sweeps[0].outcome, "finished", "{:?}", answer.sweeps);
+    assert_eq!(answer.sweeps[0].outcome.as_str(), "finished", "{:?}", answer.sweeps);
     let shops: std::collections::BTreeSet<String> =
         world.book.0.lock().unwrap().keys().map(|trade| trade.shop.to_string()).collect();
     assert_eq!(shops.into_iter().collect::<Vec<_>>(), ["demo", "other"]);
@@ -790,7 +791,7 @@ async fn messages_of_strangers_do_not_hide_those_that_wait_behind_them() {
     let waiting = |owner| world.market.market_of(Place::Taobao, owner).unwrap().notices().count();
     let strangers = waiting("a-stranger");
     assert!(strangers > 200 && waiting(OWNER) > 0, "{strangers}");
-    assert_eq!(world.run(TMC).await.sweeps[0].outcome, "finished");
+    assert_eq!(world.run(TMC).await.sweeps[0].outcome.as_str(), "finished");
     assert_eq!((waiting(OWNER), waiting("a-stranger")), (0, strangers));
 }
 
@@ -799,7 +800,7 @@ async fn a_message_of_an_impossible_time_is_set_aside_whole_before_it_is_confirm
     let world = World::with(20, Conduct::CALM, 17);
     world.market.market().play(at(NOW + 48 * HOUR_MS), at(NOW + 49 * HOUR_MS), 10);
     let waiting: Vec<String> = world.market.market().notices().map(|notice| notice.id.to_string()).collect();
-    assert_eq!(world.run(TMC).await.sweeps[0].outcome, "finished");
+    assert_eq!(world.run(TMC).await.sweeps[0].outcome.as_str(), "finished");
     let kept: Vec<String> = world.quarantine.all().into_iter().map(|kept| kept.body).collect();
     assert!(!kept.is_empty() && kept.len() <= waiting.len());
     assert!(kept.iter().all(|body| waiting.iter().any(|id| *body == format!("the message {id}"))), "{kept:?}");
@@ -820,7 +821,7 @@ async fn a_sweep_that_is_cut_off_tells_of_a_lag_that_hides_no_order() {
         if plan.calls().len() <= position {
             break;
         }
-        if answer.sweeps[0].outcome == "finished" {
+        if answer.sweeps[0].outcome.as_str() == "finished" {
             continue;
         }
         let line: serde_json::Value = serde_json::from_str(&world.log.all().pop().unwrap().to_string()).unwrap();
@@ -852,7 +853,7 @@ async fn a_backfill_goes_on_where_it_was_cut_off() {
         let answer = world.run_by(backfill, &world.clock, &FaultPlan::at(faults)).await;
         let state = world.sweeps.read(&key(SweepKind::Backfill)).await.unwrap();
         assert!(state.watermark >= before);
-        match answer.map(|answer| answer.sweeps[0].outcome) {
+        match answer.map(|answer| answer.sweeps[0].outcome.as_str()) {
             Some("finished") => break,
             Some("unfinished" | "held") | None => cut_off += 1,
             Some(outcome) => panic!("{outcome}"),
@@ -872,7 +873,7 @@ async fn a_run_stops_before_its_deadline_and_the_next_one_goes_on() {
     world.start_at(at(NOW - 48 * HOUR_MS)).await;
     let began = world.clock.now();
     let answer = world.run(INCREMENTAL).await;
-    assert_eq!(answer.sweeps[0].outcome, "unfinished");
+    assert_eq!(answer.sweeps[0].outcome.as_str(), "unfinished");
     assert!(world.clock.now().ms_since(began) < i64::try_from(RUN_MS).unwrap());
     let lease = world.sweeps.read(&key(SweepKind::Incremental)).await.unwrap().lease;
     assert_eq!(lease, None, "what a run leaves it gives back");

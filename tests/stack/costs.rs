@@ -7,7 +7,7 @@ use adapters::aws::dynamodb::{DynamoLedger, DynamoOrders, DynamoProducts, Dynamo
 use adapters::aws::{DynamoClient, SqsClient, SqsQuarantine};
 use adapters::certificates::CertificateCache;
 use adapters::clock::SystemClock;
-use adapters::ports::read_order;
+use adapters::knowledge::read_order;
 use adapters::secrets::SecretCache;
 use adapters::testing::{MemoryCertificates, MemorySecrets};
 use anyhow::{Context, ensure};

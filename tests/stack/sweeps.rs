@@ -10,8 +10,9 @@ use domain::sweep::{SweepKind, Window};
 use domain::{AfterSaleState, Marketplace, ShopId, TradeFacts, TradeKey};
 use futures::{StreamExt, TryStreamExt, stream};
 use protocols::marketplace::Told;
+use protocols::sweeps::{Outcome, Whose};
 use reqwest::Method;
-use sampan::sweep::{Outcome, Sweeper};
+use sampan::sweep::Sweeper;
 
 use crate::stage::{MISTAKEN_SHOP, Stage, now};
 
@@ -139,7 +140,8 @@ pub async fn foreign(stage: Arc<Stage>) -> anyhow::Result<()> {
     let sweeper = Sweeper::new(&stage.session)?;
     let mistaken = ShopId::new(MISTAKEN_SHOP)?;
     let goal = Window::new(now().saturating_add_ms(-32 * 24 * 60 * MINUTE_MS), now().saturating_add_ms(-MINUTE_MS));
-    let swept = sweeper.invoke((SweepKind::Backfill, Marketplace::Taobao), Some(&mistaken), goal).await?;
+    let whose = Whose { marketplace: Marketplace::Taobao, shop: Some(mistaken.clone()) };
+    let swept = sweeper.invoke(SweepKind::Backfill, &whose, goal).await?;
     let swept = swept.first().context("no shop was swept")?;
     ensure!(swept.outcome == Outcome::Failed && swept.changed == 0, "{swept:?}");
     ensure!(swept.reason.as_deref().is_some_and(|reason| reason.contains("another account")), "{swept:?}");

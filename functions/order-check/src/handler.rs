@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use adapters::clock::Clock;
 use adapters::error::{Cause, Certainty, PortError};
-use adapters::ports::{Ledger, LedgerPlace, OrderStore, TradeStore, read_order};
+use adapters::knowledge::read_order;
+use adapters::ports::{Ledger, LedgerPlace, OrderStore, TradeStore};
 use domain::{Concern, Finding, OrderId, UnixMillis, check};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use lambda::deadline::Deadline;

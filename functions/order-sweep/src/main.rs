@@ -8,9 +8,10 @@ use adapters::web::WebMarketplaces;
 use domain::sweep::Limits;
 use lambda::log::{CallLog, Stdout};
 use lambda::runtime::Error;
-use lambda::sweep::{Request, Settings};
+use lambda::sweep::Settings;
 use order_sweep::config::Config;
 use order_sweep::handler::handle;
+use protocols::sweeps::Request;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {

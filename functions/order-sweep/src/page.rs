@@ -14,8 +14,8 @@ use adapters::ports::{
 use domain::sweep::Limits;
 use domain::{ListingDigest, RawDetail, TradeId, TradeKey, TradeStatus};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use lambda::sweep::{Listing, RunTime, Stop, Tally, set_aside};
-use protocols::marketplace::{Account, Answer, FlowControl, ListPage, ListQuery, Listed, Malformed, Owned, Told};
+use lambda::sweep::{Listing, RunTime, Stop, Tally, set_aside, without_detail};
+use protocols::marketplace::{Account, Answer, ListPage, ListQuery, Listed, Malformed, Owned, Told};
 use protocols::{VerifiedEvent, cloudevents};
 
 /// Trades whose details are asked for at once: as many as one batch call of Taobao surely takes.
@@ -104,7 +104,7 @@ async fn take(
             };
             match detail {
                 Ok(told) => details.push(told),
-                Err(no_detail) => without_detail(id, no_detail, account, quarantine, tally).await?,
+                Err(no_detail) => without_detail(id.as_str(), no_detail, account, quarantine, tally).await?,
             }
         }
         let events = events(details, rows, account, raw, (quarantine, time.clock), tally).await?;
@@ -184,26 +184,4 @@ async fn keep_raw(told: &Told, account: &Account, raw: &impl RawDetails) -> Resu
         return Ok(RawDetail::Inline(gzip));
     }
     Ok(RawDetail::Stored(raw.put(&account.trade(told.trade_id.clone()), &gzip).await?))
-}
-
-/// A trade whose detail cannot be had: set aside when asking again does not help, else the run stops before the slice
-/// is through, and the next one asks again.
-async fn without_detail(
-    id: TradeId,
-    no_detail: NoDetail,
-    account: &Account,
-    quarantine: &impl Quarantine,
-    tally: &mut Tally,
-) -> Result<(), Stop> {
-    let malformed = match no_detail {
-        NoDetail::Malformed(malformed) => malformed,
-        NoDetail::Refused(refused) => match refused.flow {
-            FlowControl::GiveUp => Malformed { reason: refused.to_string(), body: id.to_string() },
-            FlowControl::Retry
-            | FlowControl::WaitSeconds(_)
-            | FlowControl::WaitForMidnight
-            | FlowControl::Reauthorise => return Err(Stop::Market(refused.into())),
-        },
-    };
-    set_aside(account, id.as_str(), malformed, quarantine, tally).await
 }

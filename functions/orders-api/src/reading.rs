@@ -1,6 +1,7 @@
 //! Orders and trades as they stand, and the links between them.
 
-use adapters::ports::{Ledger, OrderStore, TradeStore, read_order};
+use adapters::knowledge::read_order;
+use adapters::ports::{Ledger, OrderStore, TradeStore};
 use domain::{Link, OrderId, TradeKey, view};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use lambda::http::{NotAnswered, Response};

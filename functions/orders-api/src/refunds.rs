@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use adapters::ports::{Ledger, OrderBook, OrderStore, Refunded, TradeStore, read_order};
+use adapters::knowledge::read_order;
+use adapters::ports::{Ledger, OrderBook, OrderStore, Refunded, TradeStore};
 use adapters::{Certainty, PortError, error::Cause};
 use domain::payment::settle;
 use domain::refund::{grant, matched};

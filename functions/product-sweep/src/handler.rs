@@ -6,7 +6,8 @@ use adapters::ports::{Catalogue, ImageQueue, Manifest, Products, Quarantine, Sec
 use adapters::secrets::SecretCache;
 use lambda::deadline::Deadline;
 use lambda::log::Log;
-use lambda::sweep::{self, Answer, Request, Settings};
+use lambda::sweep::{self, Settings};
+use protocols::sweeps::{Answer, Request};
 
 use crate::job::Job;
 use crate::shop::Shop;

@@ -2,7 +2,7 @@
 
 use domain::Marketplace;
 use domain::sweep::{SweepKind, Window};
-use lambda::sweep::{InvalidRequest, Request, Whose};
+use protocols::sweeps::{InvalidRequest, Request, Whose};
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,9 +11,9 @@ use adapters::clock::Clock;
 use adapters::ports::{Catalogue, ImageQueue, Manifest, NoDetail, Products, Quarantine, SweptProduct};
 use domain::{ImageKey, ImageRequest, ListingDigest, Position, ProductId, ProductKey, UnixMillis};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use lambda::sweep::{RunTime, Stop, Tally, set_aside};
+use lambda::sweep::{RunTime, Stop, Tally, set_aside, without_detail};
 use protocols::images;
-use protocols::marketplace::{Account, FlowControl, Malformed, Role, Standing, ToldProduct};
+use protocols::marketplace::{Account, Malformed, Role, Standing, ToldProduct};
 
 /// Products whose details are asked for before anything is done with them: a second of calls, at the rate that a
 /// marketplace allows.
@@ -91,7 +91,7 @@ pub(crate) async fn look_at(
         let read = match detail {
             Ok(told) => Some(told),
             Err(no_detail) => {
-                without_detail(&id, no_detail, account, quarantine, tally).await?;
+                without_detail(id.as_str(), no_detail, account, quarantine, tally).await?;
                 None
             }
         };
@@ -107,28 +107,6 @@ fn of_product(id: &ProductId, told: ToldProduct) -> Result<ToldProduct, NoDetail
     }
     let reason = "malformed: the detail is of another product than was asked for".to_owned();
     Err(NoDetail::Malformed(Malformed { reason, body: told.json }))
-}
-
-/// A product whose detail cannot be had: set aside when asking again does not help, else the run stops before the
-/// product is swept, and the next one asks again.
-async fn without_detail(
-    id: &ProductId,
-    no_detail: NoDetail,
-    account: &Account,
-    quarantine: &impl Quarantine,
-    tally: &mut Tally,
-) -> Result<(), Stop> {
-    let malformed = match no_detail {
-        NoDetail::Malformed(malformed) => malformed,
-        NoDetail::Refused(refused) => match refused.flow {
-            FlowControl::GiveUp => Malformed { reason: refused.to_string(), body: id.to_string() },
-            FlowControl::Retry
-            | FlowControl::WaitSeconds(_)
-            | FlowControl::WaitForMidnight
-            | FlowControl::Reauthorise => return Err(Stop::Market(refused.into())),
-        },
-    };
-    set_aside(account, id.as_str(), malformed, quarantine, tally).await
 }
 
 /// What follows from a product's detail. What of it cannot be read is in quarantine.

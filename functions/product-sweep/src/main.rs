@@ -7,10 +7,11 @@ use adapters::secrets::SecretCache;
 use adapters::web::WebMarketplaces;
 use lambda::log::{CallLog, Stdout};
 use lambda::runtime::Error;
-use lambda::sweep::{Request, Settings};
+use lambda::sweep::Settings;
 use product_sweep::LIMITS;
 use product_sweep::config::Config;
 use product_sweep::handler::handle;
+use protocols::sweeps::Request;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {

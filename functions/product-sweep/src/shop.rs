@@ -7,8 +7,9 @@ use adapters::ports::{Catalogue, ImageQueue, Manifest, MarketError, Products, Qu
 use domain::sweep::{Limits, SweepKind, SweepState, Window};
 use domain::{ListingDigest, ProductId, ProductKey, UnixMillis};
 use lambda::log::{WideEvent, field};
-use lambda::sweep::{Course, Held, Listing, Outcome, RunTime, Stop, Tally, Work, read, set_aside};
+use lambda::sweep::{Course, Held, Listing, RunTime, Stop, Tally, Work, read, set_aside};
 use protocols::marketplace::{Account, Answer, ListPage, ListQuery, Listed, ListedBy, Owned, Role};
+use protocols::sweeps::Outcome;
 
 use crate::job::{Job, Kind};
 use crate::look::{Counts, PRODUCTS_AT_ONCE_MAX, Wanted, look_at};

@@ -7,6 +7,7 @@ use aws_sdk_lambda::config::StalledStreamProtectionConfig;
 use aws_sdk_lambda::config::retry::RetryConfig;
 use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use aws_sdk_lambda::primitives::Blob;
+use protocols::sweeps::{Answer, Request, Swept};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,11 @@ impl Function {
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         let client = aws_sdk_lambda::Client::from_conf(settings.build());
         Ok(Self { client, name: session.stack.function(folder)?.to_owned() })
+    }
+
+    /// One run of a function that sweeps: what became of each shop.
+    pub(crate) async fn sweep(&self, request: &Request) -> anyhow::Result<Vec<Swept>> {
+        Ok(self.call::<Answer>(request).await?.sweeps)
     }
 
     /// One run, and its answer.

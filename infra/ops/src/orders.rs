@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use adapters::ports::{Ledger, OrderStore, TradeStore, read_order};
+use adapters::knowledge::read_order;
+use adapters::ports::{Ledger, OrderStore, TradeStore};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use comfy_table::Table;

@@ -15,7 +15,7 @@ use comfy_table::Table;
 use domain::sweep::{Limits, SweepKind, SweepState, Window};
 use domain::{InvalidText, Marketplace, ShopId, UnixMillis};
 use indicatif::ProgressBar;
-use serde::{Deserialize, Serialize};
+use protocols::sweeps::{Outcome, Request, Swept, Whose};
 
 use crate::days;
 use crate::invoke::Function;
@@ -32,8 +32,6 @@ const SILENCE_MS_MAX: i64 = 10 * 60 * 1_000;
 pub(crate) const FAILURES_MAX: u32 = 3;
 /// Between a run that failed and the next.
 pub(crate) const FAILURE_MS: u64 = 5_000;
-/// The name that stands for every shop of a marketplace: no shop has it.
-const EVERY_SHOP: &str = "*";
 
 /// Which shops to sweep now.
 #[derive(Debug, Args)]
@@ -105,97 +103,6 @@ fn kinds() -> impl TypedValueParser<Value = SweepKind> {
     PossibleValuesParser::new(names).try_map(|name| SweepKind::from_name(&name).ok_or("not a kind of sweep"))
 }
 
-/// What order-sweep is asked for.
-#[derive(Debug, Serialize)]
-struct Request<'a> {
-    kind: &'static str,
-    marketplace: &'static str,
-    shop: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    to: Option<String>,
-}
-
-/// How the sweep of one shop ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    /// Everything that was to be read was read and queued.
-    Finished,
-    /// The time of the run was over; the next one goes on.
-    Unfinished,
-    /// Another run is at it.
-    Held,
-    /// The marketplace asked for silence.
-    Paused,
-    /// Something was away, or the marketplace said no.
-    Failed,
-    /// It cannot be done as it was asked for.
-    Refused,
-}
-
-impl Outcome {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Finished => "finished",
-            Self::Unfinished => "unfinished",
-            Self::Held => "held",
-            Self::Paused => "paused",
-            Self::Failed => "failed",
-            Self::Refused => "refused",
-        }
-    }
-}
-
-/// What became of one shop's sweep.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Swept {
-    /// The kind.
-    pub kind: String,
-    /// Where.
-    pub marketplace: String,
-    /// For which shop.
-    pub shop: String,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Rows or messages that this run read.
-    pub listed: u64,
-    /// Events that this run queued; of a sweep of products, those whose pictures were asked for.
-    pub changed: u64,
-    /// Pictures that this run queued. Only a sweep of products asks for any.
-    #[serde(default)]
-    pub requested: u64,
-    /// Where the sweep stands (RFC 3339).
-    pub watermark: Option<String>,
-    /// Why it did not finish.
-    pub reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    sweeps: Vec<Swept>,
-}
-
-impl Function {
-    /// One run of a function that sweeps, for one shop or for all of a marketplace.
-    pub(crate) async fn sweep(
-        &self,
-        (kind, marketplace): (&'static str, Marketplace),
-        shop: Option<&ShopId>,
-        goal: Option<Window>,
-    ) -> anyhow::Result<Vec<Swept>> {
-        let request = Request {
-            kind,
-            marketplace: marketplace.as_str(),
-            shop: shop.map_or(EVERY_SHOP, ShopId::as_str),
-            from: goal.map(|goal| goal.start().to_rfc3339()),
-            to: goal.map(|goal| goal.end().to_rfc3339()),
-        };
-        Ok(self.call::<Answer>(&request).await?.sweeps)
-    }
-}
-
 /// Order-sweep, and the table of how far its sweeps are.
 #[derive(Debug)]
 pub struct Sweeper {
@@ -224,18 +131,14 @@ impl Sweeper {
     }
 
     /// One run, for one shop or for all of a marketplace. A backfill and an audit have a goal.
-    pub async fn invoke(
-        &self,
-        (kind, marketplace): (SweepKind, Marketplace),
-        shop: Option<&ShopId>,
-        goal: Option<Window>,
-    ) -> anyhow::Result<Vec<Swept>> {
-        self.function.sweep((kind.as_str(), marketplace), shop, goal).await
+    pub async fn invoke(&self, kind: SweepKind, whose: &Whose, goal: Option<Window>) -> anyhow::Result<Vec<Swept>> {
+        self.function.sweep(&Request::new(kind.as_str(), whose, goal)).await
     }
 
     /// Runs until the sweep of one shop is through, however many runs that takes, and waits for other runs, for short
     /// silences, and out of short failures. The state that it ends with.
     pub async fn run(&self, key: &SweepKey, goal: Option<Window>) -> anyhow::Result<SweepState> {
+        let whose = Whose { marketplace: key.marketplace, shop: Some(key.shop.clone()) };
         let (mut failures, mut watermark) = (0, None);
         loop {
             let (state, was_held) = self.wait_for_others(key).await?;
@@ -244,7 +147,7 @@ impl Sweeper {
                 // Another run did what is asked for. Asked again, it would be done again.
                 return Ok(state);
             }
-            let answer = self.invoke((key.kind, key.marketplace), Some(&key.shop), goal).await?;
+            let answer = self.invoke(key.kind, &whose, goal).await?;
             let Some(swept) = answer.into_iter().next() else { bail!("order-sweep answered nothing for {key}") };
             let reason = swept.reason.unwrap_or_default();
             let is_further = watermark != swept.watermark;
@@ -306,7 +209,7 @@ impl Sweeper {
 /// Sweeps now, once.
 pub async fn run(session: &Session, arguments: SweepArguments) -> anyhow::Result<()> {
     let SweepArguments { marketplace, shops: Shops { shop, all: _ }, kind } = arguments;
-    let answer = Sweeper::new(session)?.invoke((kind, marketplace), shop.as_ref(), None).await?;
+    let answer = Sweeper::new(session)?.invoke(kind, &Whose { marketplace, shop }, None).await?;
     println!("{}", swept_table(&answer));
     if answer.iter().any(|swept| swept.outcome == Outcome::Unfinished) {
         step("Sweep", "a run was over before its work; the next one goes on, or run this again");
@@ -389,30 +292,13 @@ mod tests {
     }
 
     #[test]
-    fn a_request_without_a_goal_has_no_window_in_it() {
-        let request = |from: Option<&str>| Request {
-            kind: "incremental",
-            marketplace: "1688",
-            shop: EVERY_SHOP,
-            from: from.map(str::to_owned),
-            to: from.map(str::to_owned),
+    fn the_table_says_where_a_sweep_stands_and_why_it_did_not_finish() {
+        let failed = Swept {
+            watermark: Some("2026-11-24T16:00:00.000Z".to_owned()),
+            reason: Some("away".to_owned()),
+            ..Swept::ended("audit", ("taobao", "b"), Outcome::Failed)
         };
-        let text = serde_json::to_string(&request(None)).unwrap();
-        assert_eq!(text, r#"{"kind":"incremental","marketplace":"1688","shop":"*"}"#);
-        assert!(serde_json::to_string(&request(Some("t"))).unwrap().ends_with(r#""from":"t","to":"t"}"#));
-    }
-
-    #[test]
-    fn an_answer_is_read_with_and_without_its_optional_words() {
-        let text = r#"{"sweeps":[{"kind":"audit","marketplace":"taobao","shop":"a","outcome":"held","listed":0,
-                       "changed":0},{"kind":"audit","marketplace":"taobao","shop":"b","outcome":"failed","listed":3,
-                       "changed":1,"watermark":"2026-11-24T16:00:00.000Z","reason":"away"}]}"#;
-        let answer: Answer = serde_json::from_str(text).unwrap();
-        assert_eq!(
-            answer.sweeps.iter().map(|swept| swept.outcome).collect::<Vec<_>>(),
-            [Outcome::Held, Outcome::Failed]
-        );
-        let shown = swept_table(&answer.sweeps).to_string();
+        let shown = swept_table(&[Swept::ended("audit", ("taobao", "a"), Outcome::Held), failed]).to_string();
         assert!(shown.contains("2026-11-25T00:00:00+08:00") && shown.contains("away"), "{shown}");
     }
 }

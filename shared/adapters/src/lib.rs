@@ -8,6 +8,7 @@ pub mod certificates;
 pub mod clock;
 pub mod error;
 pub mod gzip;
+pub mod knowledge;
 pub mod ports;
 pub mod quotes;
 pub mod secrets;

@@ -12,12 +12,10 @@ use domain::order::KnownOrder;
 use domain::sweep::{SweepKind, SweepState};
 use domain::{
     AfterSale, AfterSaleId, AppKey, ImageDigest, ImageEntry, ImageKey, ImageObject, ImageRecord, ImageRequest,
-    ImageUrl, Known, Link, ListingDigest, LogisticsId, MessageId, Nonce, OrderFacts, OrderId, OrderKnowledge,
-    OrderReport, Outcome, Package, PaymentFacts, PaymentKey, Placed, Position, ProductId, ProductKey, Recorded,
-    ReferenceRates, Refund, ShopId, StoredKey, TradeDetail, TradeFacts, TradeId, TradeKey, TradeReport, TradeStatuses,
-    UnixMillis, Validators,
+    ImageUrl, Known, Link, ListingDigest, LogisticsId, MessageId, Nonce, OrderFacts, OrderId, OrderReport, Outcome,
+    Package, PaymentFacts, PaymentKey, Placed, Position, ProductId, ProductKey, Recorded, ReferenceRates, Refund,
+    ShopId, StoredKey, TradeDetail, TradeFacts, TradeId, TradeKey, TradeReport, TradeStatuses, UnixMillis, Validators,
 };
-use futures::stream::{self, StreamExt, TryStreamExt};
 use protocols::VerifiedEvent;
 use protocols::gateway::paypal::CertificateUrl;
 use protocols::gateway::{PublicKey, VerifiedPayment};
@@ -527,27 +525,4 @@ pub trait Nonces {
         request_id: &str,
         forget_at: UnixMillis,
     ) -> impl Future<Output = Result<Claim, PortError>> + Send;
-}
-
-/// Payments of one order that are read side by side.
-const PAYMENTS_AT_ONCE_MAX: usize = 8;
-
-/// Everything that [`domain::view()`] asks for: one query of the order, one of the index of payments, one batch read
-/// when the order has links, and one query a payment. `None` for an order of which nothing is known.
-pub async fn read_order(
-    orders: &impl OrderStore,
-    trades: &impl TradeStore,
-    ledger: &impl Ledger,
-    id: &OrderId,
-) -> Result<Option<OrderKnowledge>, PortError> {
-    let (order, payments) = futures::try_join!(orders.read(id), ledger.payments_of(id))?;
-    if order.is_empty() && payments.is_empty() {
-        return Ok(None);
-    }
-    let linked: Vec<TradeKey> = order.links().map(|link| link.trade.clone()).collect();
-    let statuses = async { if linked.is_empty() { Ok(BTreeMap::new()) } else { trades.statuses(&linked).await } };
-    let reads = stream::iter(&payments).map(|payment| ledger.read(payment));
-    let (trades, payments) =
-        futures::try_join!(statuses, reads.buffered(PAYMENTS_AT_ONCE_MAX).try_collect::<Vec<PaymentFacts>>())?;
-    Ok(Some(OrderKnowledge { order, trades, payments }))
 }

@@ -20,6 +20,7 @@ pub mod orders_api;
 pub mod refusal;
 pub mod source;
 pub mod standard_webhooks;
+pub mod sweeps;
 pub mod taobao;
 
 pub use delivery::{Channel, Content, Credentials, Delivery, Unverified, Verified, VerifiedEvent};

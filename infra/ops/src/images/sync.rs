@@ -13,13 +13,14 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 use domain::{ImageEntry, ImageKey, ImageRecord, ImageRequest, Marketplace, ProductId, ProductKey, ShopId, UnixMillis};
 use futures::future::try_join;
+use protocols::sweeps::{Outcome, Request, Swept, Whose};
 
 use super::Figures;
 use crate::invoke::Function;
 use crate::logs::Follower;
 use crate::queues::{Depth, Queue, depth};
 use crate::stack::Session;
-use crate::sweep::{FAILURE_MS, FAILURES_MAX, LOOK_MS, Outcome, Swept, marketplaces, shop_name};
+use crate::sweep::{FAILURE_MS, FAILURES_MAX, LOOK_MS, marketplaces, shop_name};
 use crate::table::{ImageBars, step, table};
 
 /// Between two looks at the queue and the log.
@@ -161,13 +162,14 @@ impl<'a> Syncer<'a> {
     /// Runs until the sweep is through, however many runs that takes.
     async fn sweep(&self, work: &Work, since: UnixMillis, asked: &Asked) -> anyhow::Result<Synced> {
         let kind = if work.is_full { "backfill" } else { "incremental" };
+        let request = Request::new(kind, &Whose { marketplace: work.marketplace, shop: Some(work.shop.clone()) }, None);
         let (mut synced, mut failures) = (Synced::default(), 0);
         loop {
-            let answer = self.function.sweep((kind, work.marketplace), Some(&work.shop), None).await?;
+            let answer = self.function.sweep(&request).await?;
             let Some(swept) = answer.into_iter().next() else { bail!("product-sweep answered nothing") };
             synced.listed += swept.listed;
             synced.changed += swept.changed;
-            synced.requested += swept.requested;
+            synced.requested += swept.requested.unwrap_or_default();
             asked.pictures.store(synced.requested, Ordering::Relaxed);
             failures = if swept.outcome == Outcome::Failed && swept.listed == 0 { failures + 1 } else { 0 };
             if self.goes_on(&swept, failures).await? {

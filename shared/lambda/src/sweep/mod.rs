@@ -5,7 +5,6 @@
 
 mod lease;
 mod lists;
-mod request;
 mod run;
 mod set_aside;
 mod shop;
@@ -15,9 +14,8 @@ mod time;
 
 pub use lease::{Held, LEASE_MS};
 pub use lists::{Course, Listing, read};
-pub use request::{Answer, EVERY_SHOP, InvalidRequest, Outcome, Request, Swept, Whose};
 pub use run::{Settings, refused, run};
-pub use set_aside::set_aside;
+pub use set_aside::{set_aside, without_detail};
 pub use shop::Work;
 pub use stop::Stop;
 pub use tally::Tally;

@@ -10,8 +10,8 @@ use adapters::secrets::{KEPT_MS_MAX, SecretCache, Unusable};
 use domain::sweep::{Limits, SweepKind};
 use futures::stream::{self, StreamExt};
 use protocols::marketplace::Account;
+use protocols::sweeps::{Answer, Outcome, Request, Swept, Whose};
 
-use super::request::{Answer, Outcome, Request, Swept, Whose};
 use super::shop::{self, Work};
 use super::tally::Tally;
 use super::time::RunTime;
@@ -93,9 +93,9 @@ fn secrets_event(unusable: &[&Unusable]) -> WideEvent {
 
 /// The event of a sweep, which counts when it is the nightly audit and did not come to its end. One for a window that an
 /// operator named is gone on with by who asked for it; another run at it is no want.
-fn counted(event: WideEvent, request: &Request, outcome: &str) -> WideEvent {
+fn counted(event: WideEvent, request: &Request, outcome: Outcome) -> WideEvent {
     let is_nightly = request.kind() == SweepKind::Audit.as_str() && !request.has_goal();
-    let has_ended = [Outcome::Finished, Outcome::Held].iter().any(|ended| ended.as_str() == outcome);
+    let has_ended = matches!(outcome, Outcome::Finished | Outcome::Held);
     if is_nightly && !has_ended { event.with_metric(metric::AUDIT_UNFINISHED) } else { event }
 }
 

@@ -1,7 +1,7 @@
 //! What cannot be read, kept for a person.
 
-use adapters::ports::{Quarantine, Quarantined};
-use protocols::marketplace::{Account, Malformed};
+use adapters::ports::{NoDetail, Quarantine, Quarantined};
+use protocols::marketplace::{Account, FlowControl, Malformed};
 
 use super::{Stop, Tally};
 
@@ -18,4 +18,26 @@ pub async fn set_aside(
     quarantine.put(&Quarantined { message_id, body, reason }).await?;
     tally.malformed += 1;
     Ok(())
+}
+
+/// One whose detail cannot be had: set aside when asking again does not help, else the run stops before it is swept, and
+/// the next one asks again.
+pub async fn without_detail(
+    id: &str,
+    no_detail: NoDetail,
+    account: &Account,
+    quarantine: &impl Quarantine,
+    tally: &mut Tally,
+) -> Result<(), Stop> {
+    let malformed = match no_detail {
+        NoDetail::Malformed(malformed) => malformed,
+        NoDetail::Refused(refused) => match refused.flow {
+            FlowControl::GiveUp => Malformed { reason: refused.to_string(), body: id.to_owned() },
+            FlowControl::Retry
+            | FlowControl::WaitSeconds(_)
+            | FlowControl::WaitForMidnight
+            | FlowControl::Reauthorise => return Err(Stop::Market(refused.into())),
+        },
+    };
+    set_aside(account, id, malformed, quarantine, tally).await
 }

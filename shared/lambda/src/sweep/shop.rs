@@ -7,9 +7,9 @@ use adapters::ports::{SweepKey, Sweeps};
 use domain::sweep::{SweepKind, SweepState, Window};
 use domain::{LeaseToken, UnixMillis};
 use protocols::marketplace::{Account, FlowControl};
+use protocols::sweeps::{Outcome, Swept};
 
 use super::lease::{Held, claim};
-use super::request::{Outcome, Swept};
 use super::stop::Stop;
 use super::tally::Tally;
 use super::time::RunTime;
@@ -126,10 +126,15 @@ fn lag_s(kind: SweepKind, read_to: Option<UnixMillis>, now: UnixMillis) -> Optio
     read_to.filter(|_| kind.follows_the_clock()).map(|read_to| now.ms_since(read_to) / 1_000)
 }
 
+fn ended(work: &impl Work, outcome: Outcome) -> Swept {
+    let SweepKey { kind, marketplace, shop } = key(work);
+    Swept::ended(kind.as_str(), (marketplace.as_str(), shop.as_str()), outcome)
+}
+
 /// A sweep that another run is at, or that has to keep silent.
 fn unbegun(work: &impl Work, state: &SweepState, outcome: Outcome, now: UnixMillis) -> (Swept, WideEvent) {
     let watermark = state.watermark.map(UnixMillis::to_rfc3339);
-    (Swept { watermark, ..Swept::ended(&key(work), outcome) }, line(work, state.watermark, outcome, now))
+    (Swept { watermark, ..ended(work, outcome) }, line(work, state.watermark, outcome, now))
 }
 
 fn conclude(work: &impl Work, end: &End, began: UnixMillis, now: UnixMillis) -> (Swept, WideEvent) {
@@ -155,7 +160,7 @@ fn conclude(work: &impl Work, end: &End, began: UnixMillis, now: UnixMillis) -> 
     let watermark = state.watermark.map(UnixMillis::to_rfc3339);
     let reason = stopped.as_ref().map(ToString::to_string);
     let requested = work.requested();
-    (Swept { listed, changed, requested, watermark, reason, ..Swept::ended(&key(work), outcome) }, event)
+    (Swept { listed, changed, requested, watermark, reason, ..ended(work, outcome) }, event)
 }
 
 /// What a person must look at, or wants counted; only what is there.

@@ -5,8 +5,7 @@ use adapters::ports::MarketError;
 use domain::UnixMillis;
 use domain::sweep::{NotYours, china_midnight_after};
 use protocols::marketplace::{FlowControl, Foreign, Refused};
-
-use super::request::Outcome;
+use protocols::sweeps::Outcome;
 
 /// Why a sweep stops.
 #[derive(Debug, thiserror::Error)]
