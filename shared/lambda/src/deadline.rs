@@ -37,11 +37,7 @@ impl Deadline {
 
     /// The same of work that is not even begun when the deadline has passed.
     pub async fn begun_within<T>(self, clock: &impl Clock, work: impl Future<Output = T>) -> Option<T> {
-        let now = clock.now();
-        match self.has_passed(now) {
-            true => None,
-            false => tokio::time::timeout(self.left(now), work).await.ok(),
-        }
+        if self.has_passed(clock.now()) { None } else { self.within(clock, work).await }
     }
 
     /// Whether no work may be begun.
