@@ -37,7 +37,9 @@ impl Deadline {
 
     /// The same of work that is not even begun when the deadline has passed.
     pub async fn begun_within<T>(self, clock: &impl Clock, work: impl Future<Output = T>) -> Option<T> {
-        if self.has_passed(clock.now()) { None } else { self.within(clock, work).await }
+        // One look at the clock: whether there is time, and how much.
+        let left = self.left(clock.now());
+        if left.is_zero() { None } else { tokio::time::timeout(left, work).await.ok() }
     }
 
     /// Whether no work may be begun.

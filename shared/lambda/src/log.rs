@@ -352,7 +352,7 @@ impl<L: Log> CallObserver for CallLog<L> {
 }
 
 /// Sends the warnings of libraries to the same place, as JSON. Their lower levels may quote requests, so
-/// no setting turns those on.
+/// no setting turns those on: they are not even compiled (`tracing`, in Cargo.toml).
 pub fn init() {
     tracing_subscriber::fmt().json().flatten_event(true).with_max_level(LevelFilter::WARN).init();
 }
