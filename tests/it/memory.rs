@@ -29,7 +29,7 @@ use order_sweep::handler::handle;
 use peak_alloc::PeakAlloc;
 use protocols::VerifiedEvent;
 use protocols::marketplace::{Account, Answer, ListPage, ListQuery, Listed, Message, Told};
-use protocols::sweeps::Request;
+use protocols::sweeps::{Outcome as Ended, Request};
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
@@ -161,7 +161,7 @@ async fn peak(orders: u64) -> usize {
     )
     .await
     .unwrap();
-    assert_eq!((answer.sweeps[0].outcome.as_str(), answer.sweeps[0].changed), ("finished", orders));
+    assert_eq!((answer.sweeps[0].outcome, answer.sweeps[0].changed), (Ended::Finished, orders));
     MEMORY.peak_usage() - before
 }
 

@@ -22,7 +22,7 @@ use lambda::sweep::Settings;
 use product_sweep::LIMITS;
 use product_sweep::handler::handle;
 use protocols::marketplace::{Account, Answer as Answered, FlowControl, ListPage, ListQuery, Role, ToldProduct};
-use protocols::sweeps::{Answer, Request};
+use protocols::sweeps::{Answer, Outcome as Ended, Request};
 use simulators::marketplace::{
     Assortment, CatalogueCalls, Conduct, Disturbance, Garbled, MemoryCatalogue, PICTURE_HOST, Product, Saying, Ties,
 };
@@ -259,11 +259,11 @@ impl World {
     async fn sweep(&self, request: &str) -> u32 {
         for runs in 1..400 {
             let answer = self.run(request).await;
-            match answer.sweeps[0].outcome.as_str() {
-                "finished" => return runs,
-                "paused" => self.clock.advance_ms(EVERY_MS),
-                "unfinished" | "failed" | "held" => {}
-                outcome => panic!("{outcome}: {:?}", answer.sweeps),
+            match answer.sweeps[0].outcome {
+                Ended::Finished => return runs,
+                Ended::Paused => self.clock.advance_ms(EVERY_MS),
+                Ended::Unfinished | Ended::Failed | Ended::Held => {}
+                outcome => panic!("{outcome:?}: {:?}", answer.sweeps),
             }
         }
         panic!("a sweep never finished: {:?}", self.log.all().last())
@@ -390,7 +390,7 @@ async fn a_hundred_thousand_products_cost_the_calls_that_the_arithmetic_says_and
         slices.into_iter().map(|slice| pages_of(slice, &modified, &LIMITS)).sum()
     };
     let expected = pages(&world);
-    assert_eq!(world.run(BACKFILL).await.sweeps[0].outcome.as_str(), "finished");
+    assert_eq!(world.run(BACKFILL).await.sweeps[0].outcome, Ended::Finished);
     let calls = world.catalogue.take_calls();
     assert_eq!((calls.list, calls.details), (expected, many), "the first sweep");
     // Parts that hold too much, and those that hold nothing, cost little beside the pages.
@@ -404,7 +404,7 @@ async fn a_hundred_thousand_products_cost_the_calls_that_the_arithmetic_says_and
     assert_eq!(world.catalogue.assortment().touch(day, products / 10), products / 10);
     world.clock.advance_ms(NOW + DAY_MS - world.clock.now_ms().min(NOW + DAY_MS));
     let (began, requests) = (world.clock.now_ms(), world.gallery.requests());
-    assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome.as_str(), "finished");
+    assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome, Ended::Finished);
     let calls = world.catalogue.take_calls();
     let changed = many / 10;
     assert_eq!(calls.details, changed, "a detail for each that changed, and for no other");
@@ -433,7 +433,7 @@ async fn a_whole_catalogue_of_which_a_tenth_changed_is_read_in_twenty_minutes() 
     world.clock.advance_ms(DAY_MS);
     let began = world.clock.now_ms();
     let swept = world.run(BACKFILL).await.sweeps.remove(0);
-    assert_eq!((swept.outcome.as_str(), swept.changed), ("finished", many / 10));
+    assert_eq!((swept.outcome, swept.changed), (Ended::Finished, many / 10));
     // A row of the second in which two slices meet is in both.
     assert!((many..many + 100).contains(&swept.listed), "{} rows", swept.listed);
     let calls = world.catalogue.take_calls();
@@ -768,7 +768,7 @@ async fn a_push_that_comes_while_its_product_is_read_still_waits_afterwards() {
     let mistaken = Mistaken(world.catalogue.clone(), world.products.clone(), Mistake::PushMeanwhile);
     // The run looks at it, and then at what came meanwhile: as long as pushes come, it goes on.
     let answer = world.run_of(INCREMENTAL, &mistaken, &FaultPlan::none()).await.unwrap();
-    assert_eq!(answer.sweeps[0].outcome.as_str(), "finished");
+    assert_eq!(answer.sweeps[0].outcome, Ended::Finished);
     assert_eq!(world.catalogue.take_calls().details, 2, "once for each report");
     let known = world.products.all();
     assert_eq!(
@@ -780,14 +780,14 @@ async fn a_push_that_comes_while_its_product_is_read_still_waits_afterwards() {
 #[tokio::test]
 async fn a_detail_that_is_missing_stops_the_sweep_and_what_is_of_another_product_or_has_no_place_is_set_aside() {
     for (mistake, outcome, is_set_aside) in [
-        (Mistake::LeavesOut, "failed", false),
-        (Mistake::Swaps, "finished", true),
-        (Mistake::Position, "finished", true),
+        (Mistake::LeavesOut, Ended::Failed, false),
+        (Mistake::Swaps, Ended::Finished, true),
+        (Mistake::Position, Ended::Finished, true),
     ] {
         let world = World::with(3, 1, QUICK, 23);
         let mistaken = Mistaken(world.catalogue.clone(), world.products.clone(), mistake);
         let answer = world.run_of(BACKFILL, &mistaken, &FaultPlan::none()).await.unwrap();
-        assert_eq!(answer.sweeps[0].outcome.as_str(), outcome, "{mistake:?}");
+        assert_eq!(answer.sweeps[0].outcome, outcome, "{mistake:?}");
         assert_eq!(!world.quarantine.all().is_empty(), is_set_aside, "{mistake:?}");
         assert_eq!(world.products.all().is_empty(), !is_set_aside, "{mistake:?}: what was swept");
         // When it is told rightly, all is there. What was set aside whole is asked for again.
@@ -820,14 +820,14 @@ async fn an_answer_of_another_account_is_refused_alarmed_and_nothing_of_it_is_ke
     let world = World::with(60, 30, QUICK, 24);
     world.catalogue.answer_as(Some("somebody-else"));
     let answer = world.run(BACKFILL).await;
-    assert_eq!(answer.sweeps[0].outcome.as_str(), "failed");
+    assert_eq!(answer.sweeps[0].outcome, Ended::Failed);
     assert_eq!((world.gallery.len(), world.quarantine.all().len(), world.products.all().len()), (0, 0, 0));
     assert!(world.told(metric::SWEEP_FOREIGN_ANSWER));
     assert!(world.log.all().iter().all(|event| !event.to_string().contains("somebody-else")));
     // Of a push likewise: it goes on waiting.
     let id = world.catalogue.assortment().follow(at(NOW));
     world.deliver(100).await;
-    assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome.as_str(), "failed");
+    assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome, Ended::Failed);
     assert!(world.products.all()[&product(id)].is_pending && world.gallery.len() == 0);
     world.catalogue.answer_as(None);
     world.sweep(BACKFILL).await;
@@ -870,13 +870,13 @@ async fn a_detail_that_cannot_be_read_marks_no_picture_as_removed() {
 #[tokio::test]
 async fn every_word_of_flow_control_leads_to_its_own_end() {
     for (saying, outcome, metric_told) in [
-        (Saying::Refused(FlowControl::WaitSeconds(3)), "finished", None),
-        (Saying::Refused(FlowControl::WaitSeconds(600)), "paused", None),
-        (Saying::Refused(FlowControl::WaitForMidnight), "paused", None),
-        (Saying::Refused(FlowControl::Retry), "failed", Some(metric::SWEEP_FAILED)),
-        (Saying::Lost, "failed", Some(metric::SWEEP_FAILED)),
-        (Saying::Refused(FlowControl::GiveUp), "failed", Some(metric::SWEEP_FAILED)),
-        (Saying::Refused(FlowControl::Reauthorise), "failed", Some(metric::SWEEP_REAUTHORISE)),
+        (Saying::Refused(FlowControl::WaitSeconds(3)), Ended::Finished, None),
+        (Saying::Refused(FlowControl::WaitSeconds(600)), Ended::Paused, None),
+        (Saying::Refused(FlowControl::WaitForMidnight), Ended::Paused, None),
+        (Saying::Refused(FlowControl::Retry), Ended::Failed, Some(metric::SWEEP_FAILED)),
+        (Saying::Lost, Ended::Failed, Some(metric::SWEEP_FAILED)),
+        (Saying::Refused(FlowControl::GiveUp), Ended::Failed, Some(metric::SWEEP_FAILED)),
+        (Saying::Refused(FlowControl::Reauthorise), Ended::Failed, Some(metric::SWEEP_REAUTHORISE)),
     ] {
         // Of the list, and of a detail.
         for lead in 0..2 {
@@ -885,11 +885,11 @@ async fn every_word_of_flow_control_leads_to_its_own_end() {
             world.catalogue.say_next(before.chain([Some(saying)]));
             world.start_at(at(NOW - 2 * DAY_MS)).await;
             let answer = world.run(INCREMENTAL).await;
-            assert_eq!(answer.sweeps[0].outcome.as_str(), outcome, "{saying:?} after {lead}");
+            assert_eq!(answer.sweeps[0].outcome, outcome, "{saying:?} after {lead}");
             assert!(metric_told.is_none_or(|name| world.told(name)), "{saying:?} after {lead}");
-            if outcome == "paused" {
+            if outcome == Ended::Paused {
                 world.catalogue.take_calls();
-                assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome.as_str(), "paused");
+                assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome, Ended::Paused);
                 assert_eq!(world.catalogue.take_calls(), CatalogueCalls::default(), "{saying:?}");
             }
             assert!(world.quarantine.all().is_empty(), "a refusal of the call is of no product");
@@ -905,7 +905,7 @@ async fn a_list_that_cannot_be_read_holds_no_push_up() {
     world.catalogue.assortment().change_silently(id, at(NOW));
     world.deliver(100).await;
     world.catalogue.say_next([Some(Saying::Refused(FlowControl::GiveUp))]);
-    assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome.as_str(), "failed");
+    assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome, Ended::Failed);
     world.assert_right(&BTreeSet::new(), "the pushed one");
 }
 
@@ -914,8 +914,8 @@ async fn one_shop_s_failure_stops_no_other_and_the_line_says_what_was_done() {
     let world = World::with(30, 10, QUICK, 29);
     // The other shop is not known to the marketplace.
     let answer = world.run(r#"{"kind":"backfill","marketplace":"1688","shop":"*"}"#).await;
-    let outcomes: Vec<_> = answer.sweeps.iter().map(|swept| (swept.shop.as_str(), swept.outcome.as_str())).collect();
-    assert_eq!(outcomes, [("demo", "finished"), ("other", "failed")]);
+    let outcomes: Vec<_> = answer.sweeps.iter().map(|swept| (swept.shop.as_str(), swept.outcome)).collect();
+    assert_eq!(outcomes, [("demo", Ended::Finished), ("other", Ended::Failed)]);
     assert_eq!((answer.sweeps[0].kind.as_str(), answer.sweeps[0].listed), ("backfill", 30));
     world.assert_right(&BTreeSet::new(), "the other");
     let lines = world.log.all();
@@ -941,7 +941,7 @@ async fn a_request_that_cannot_be_done_says_why() {
         ),
     ] {
         let answer = world.run(request).await;
-        assert_eq!((answer.sweeps[0].outcome.as_str(), answer.sweeps[0].reason.as_deref()), ("refused", Some(reason)));
+        assert_eq!((answer.sweeps[0].outcome, answer.sweeps[0].reason.as_deref()), (Ended::Refused, Some(reason)));
     }
     assert_eq!(world.catalogue.take_calls(), CatalogueCalls::default());
 }
@@ -981,7 +981,7 @@ async fn pictures_beyond_the_limit_are_counted_and_addresses_that_are_none_are_s
     let product = serde_json::json!({"productInfo": {"productID": "PRODUCT", "status": "published", "image": {"images": images}}});
     let told = Told(world.catalogue.clone(), product.to_string());
     let answer = world.run_of(BACKFILL, &told, &FaultPlan::none()).await.unwrap();
-    assert_eq!(answer.sweeps[0].outcome.as_str(), "finished");
+    assert_eq!(answer.sweeps[0].outcome, Ended::Finished);
     let line = world.log.all().pop().unwrap();
     let number = |name: &str| line.get(name).and_then(serde_json::Value::as_u64);
     assert_eq!(number(field::IMAGES_REQUESTED), Some(199), "200 of which one has no address");

@@ -22,7 +22,7 @@ use lambda::sweep::Settings;
 use order_sweep::handler::handle;
 use protocols::VerifiedEvent;
 use protocols::marketplace::{Account, Answer as Answered, FlowControl, ListPage, ListQuery, ListedBy, Message};
-use protocols::sweeps::{Answer, Request};
+use protocols::sweeps::{Answer, Outcome as Ended, Request};
 use simulators::marketplace::{Conduct, Disturbance, Garbled, Market, MemoryMarketplace, Saying, Ties};
 
 use crate::support::{Dice, NOW, rounds, seed};
@@ -197,11 +197,11 @@ impl World {
     async fn sweep(&self) -> u64 {
         for _ in 0..200 {
             let answer = self.run(INCREMENTAL).await;
-            match answer.sweeps[0].outcome.as_str() {
-                "finished" => return answer.sweeps[0].changed,
-                "paused" => self.clock.advance_ms(EVERY_MS),
-                "unfinished" | "failed" | "held" => {}
-                outcome => panic!("{outcome}: {:?}", answer.sweeps),
+            match answer.sweeps[0].outcome {
+                Ended::Finished => return answer.sweeps[0].changed,
+                Ended::Paused => self.clock.advance_ms(EVERY_MS),
+                Ended::Unfinished | Ended::Failed | Ended::Held => {}
+                outcome => panic!("{outcome:?}: {:?}", answer.sweeps),
             }
         }
         panic!("a sweep never finished: {:?}", self.log.all().last())
@@ -275,8 +275,8 @@ async fn live(seed: u64, orders: usize) {
         let moved = world.watermark().await;
         assert!(moved >= watermark, "seed {seed}: the watermark moved back");
         watermark = moved;
-        match answer.map(|answer| answer.sweeps[0].outcome.as_str()) {
-            Some("unfinished") => {}
+        match answer.map(|answer| answer.sweeps[0].outcome) {
+            Some(Ended::Unfinished) => {}
             Some(_) | None => world.clock.advance_ms(EVERY_MS),
         }
     }
@@ -366,7 +366,7 @@ async fn what_is_committed_later_than_the_overlap_or_changes_without_a_time_is_f
     let listed = |id: u64| world.book.knows(&trade(id)).unwrap().listed.unwrap();
     assert!(listed(late).as_str() != digest(late) && listed(silent).as_str() != digest(silent), "found too early");
     let answer = world.run(AUDIT).await;
-    assert_eq!((answer.sweeps[0].outcome.as_str(), answer.sweeps[0].changed), ("finished", 2), "{:?}", answer.sweeps);
+    assert_eq!((answer.sweeps[0].outcome, answer.sweeps[0].changed), (Ended::Finished, 2), "{:?}", answer.sweeps);
     assert_eq!((listed(late).as_str(), listed(silent).as_str()), (digest(late).as_str(), digest(silent).as_str()));
     let found = world.log.all().into_iter().find_map(|event| event.get(metric::AUDIT_FOUND).cloned());
     assert_eq!(found, Some(2.into()));
@@ -424,27 +424,27 @@ async fn every_word_of_flow_control_leads_to_its_own_end() {
     let told = |world: &World, name: &str| world.log.all().into_iter().any(|event| event.metrics().contains(&name));
     for (saying, outcome, calls, metric_told) in [
         // A short silence is kept within the run, and then the call is made again.
-        (Saying::Refused(FlowControl::WaitSeconds(3)), "finished", 2, None),
-        (Saying::Refused(FlowControl::WaitSeconds(600)), "paused", 1, None),
-        (Saying::Refused(FlowControl::WaitForMidnight), "paused", 1, None),
+        (Saying::Refused(FlowControl::WaitSeconds(3)), Ended::Finished, 2, None),
+        (Saying::Refused(FlowControl::WaitSeconds(600)), Ended::Paused, 1, None),
+        (Saying::Refused(FlowControl::WaitForMidnight), Ended::Paused, 1, None),
         // The adapter tried these again by itself: the run ends, and the next one tries.
-        (Saying::Refused(FlowControl::Retry), "failed", 1, Some(metric::SWEEP_FAILED)),
-        (Saying::Lost, "failed", 1, Some(metric::SWEEP_FAILED)),
-        (Saying::Refused(FlowControl::GiveUp), "failed", 1, Some(metric::SWEEP_FAILED)),
-        (Saying::Refused(FlowControl::Reauthorise), "failed", 1, Some(metric::SWEEP_REAUTHORISE)),
+        (Saying::Refused(FlowControl::Retry), Ended::Failed, 1, Some(metric::SWEEP_FAILED)),
+        (Saying::Lost, Ended::Failed, 1, Some(metric::SWEEP_FAILED)),
+        (Saying::Refused(FlowControl::GiveUp), Ended::Failed, 1, Some(metric::SWEEP_FAILED)),
+        (Saying::Refused(FlowControl::Reauthorise), Ended::Failed, 1, Some(metric::SWEEP_REAUTHORISE)),
     ] {
         let world = World::with(0, Conduct { call_ms: 0, ..Conduct::CALM }, 1);
         world.market.say_next([Some(saying)]);
         let began = world.clock.now();
         let answer = world.run(INCREMENTAL).await;
-        assert_eq!((answer.sweeps[0].outcome.as_str(), world.market.take_calls().list), (outcome, calls), "{saying:?}");
+        assert_eq!((answer.sweeps[0].outcome, world.market.take_calls().list), (outcome, calls), "{saying:?}");
         assert!(metric_told.is_none_or(|name| told(&world, name)), "{saying:?}");
         assert!(world.clock.now().ms_since(began) < 10_000, "{saying:?}: a long silence is not slept through");
-        if outcome != "paused" {
+        if outcome != Ended::Paused {
             continue;
         }
         // Not a call is made until the silence is over.
-        assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome.as_str(), "paused");
+        assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome, Ended::Paused);
         assert_eq!(world.market.take_calls().list, 0, "{saying:?}");
         let until = match saying {
             Saying::Refused(FlowControl::WaitSeconds(seconds)) => {
@@ -453,9 +453,9 @@ async fn every_word_of_flow_control_leads_to_its_own_end() {
             Saying::Refused(_) | Saying::Lost => domain::sweep::china_midnight_after(began),
         };
         world.clock.advance_ms(until.ms_since(world.clock.now()) - 1);
-        assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome.as_str(), "paused");
+        assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome, Ended::Paused);
         world.clock.advance_ms(1);
-        assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome.as_str(), "finished");
+        assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome, Ended::Finished);
         assert_eq!(world.market.take_calls().list, 1, "{saying:?}");
     }
 }
@@ -512,7 +512,7 @@ async fn an_answer_of_another_account_is_refused_alarmed_and_nothing_of_it_is_ke
     world.start_at(at(NOW - 48 * HOUR_MS)).await;
     world.market.answer_as(Some("somebody-else"));
     let answer = world.run(INCREMENTAL).await;
-    assert_eq!(answer.sweeps[0].outcome.as_str(), "failed");
+    assert_eq!(answer.sweeps[0].outcome, Ended::Failed);
     assert_eq!((world.book.len(), world.quarantine.all().len()), (0, 0));
     assert_eq!(world.watermark().await, at(NOW - 48 * HOUR_MS));
     assert!(world.log.all().iter().any(|event| event.metrics().contains(&metric::SWEEP_FOREIGN_ANSWER)));
@@ -529,8 +529,8 @@ async fn one_shop_s_failure_stops_no_other() {
     let world = World::of(vec![market(OWNER)], Conduct::CALM, 9);
     // The other shop's token is not known to the marketplace.
     let answer = world.run(r#"{"kind":"incremental","marketplace":"taobao","shop":"*"}"#).await;
-    let outcomes: Vec<_> = answer.sweeps.iter().map(|swept| (swept.shop.as_str(), swept.outcome.as_str())).collect();
-    assert_eq!(outcomes, [("demo", "finished"), ("other", "failed")]);
+    let outcomes: Vec<_> = answer.sweeps.iter().map(|swept| (swept.shop.as_str(), swept.outcome)).collect();
+    assert_eq!(outcomes, [("demo", Ended::Finished), ("other", Ended::Failed)]);
     assert_eq!(world.missed(), Vec::<u64>::new());
 }
 
@@ -608,7 +608,7 @@ impl adapters::ports::Marketplace for Mistaken {
 
 #[tokio::test]
 async fn a_detail_that_is_missing_stops_the_sweep_and_one_of_another_trade_is_set_aside() {
-    for (is_swapped, outcome, set_aside) in [(false, "failed", 0), (true, "finished", 1)] {
+    for (is_swapped, outcome, set_aside) in [(false, Ended::Failed, 0), (true, Ended::Finished, 1)] {
         // All on one page, and so in one call.
         let made = (at(NOW - 20 * 60_000), at(NOW - 60_000));
         let world = World::of(vec![Market::generate(Place::Taobao, OWNER, 41, 3, made)], Conduct::CALM, 41);
@@ -625,7 +625,7 @@ async fn a_detail_that_is_missing_stops_the_sweep_and_one_of_another_trade_is_se
             (&world.sweeps, &world.secrets, &world.cache),
             (&world.clock, &world.log),
         );
-        assert_eq!(answer.await.unwrap().sweeps[0].outcome.as_str(), outcome);
+        assert_eq!(answer.await.unwrap().sweeps[0].outcome, outcome);
         assert_eq!(world.quarantine.all().len(), set_aside);
         assert_eq!(world.watermark().await == began, !is_swapped, "the watermark moves over what is kept alone");
     }
@@ -687,7 +687,7 @@ async fn half_an_hour_of_changes_that_no_run_can_read_whole_is_gone_on_with() {
     world.book.learn(world.market.market().truth().filter(|order| order.id % 7 != 0));
     world.book.learn(world.market.market().truth().filter(|order| order.modified < at(NOW - 40 * 60_000)));
     world.start_at(at(NOW - 10 * 60_000)).await;
-    assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome.as_str(), "unfinished");
+    assert_eq!(world.run(INCREMENTAL).await.sweeps[0].outcome, Ended::Unfinished);
     world.sweep().await;
     assert_eq!(world.missed(), Vec::<u64>::new());
 }
@@ -711,7 +711,7 @@ async fn whatever_never_answers_the_run_ends_in_time_gives_its_lease_back_and_th
         let world = world_of().await;
         let plan = FaultPlan::at([(position, Fault::Silent)]);
         let answer = world.run_by(INCREMENTAL, &world.clock, &plan).await.unwrap();
-        assert_eq!(answer.sweeps[0].outcome.as_str(), "unfinished", "{call} at {position}");
+        assert_eq!(answer.sweeps[0].outcome, Ended::Unfinished, "{call} at {position}");
         assert_eq!(world.log.all().last().unwrap().get(field::OUTCOME), Some(&"unfinished".into()));
         world.clock.advance_ms(EVERY_MS);
         world.sweep().await;
@@ -725,7 +725,7 @@ async fn messages_are_confirmed_only_after_the_queue_has_them() {
     let undisturbed = World::with(200, conduct, 17);
     let tell = |world: &World| world.market.market().play(at(NOW - HOUR_MS), at(NOW), 250);
     tell(&undisturbed);
-    assert_eq!(undisturbed.run(TMC).await.sweeps[0].outcome.as_str(), "finished");
+    assert_eq!(undisturbed.run(TMC).await.sweeps[0].outcome, Ended::Finished);
     assert_eq!(undisturbed.market.market().notices().count(), 0);
     let calls = {
         let world = World::with(200, conduct, 17);
@@ -767,7 +767,7 @@ async fn a_message_of_another_of_our_shops_is_that_shop_s_and_a_stranger_s_is_le
         world.market.market_of(Place::Taobao, owner).unwrap().play(at(NOW - HOUR_MS), at(NOW), 20);
     }
     let answer = world.run(TMC).await;
-    assert_eq!(answer.sweeps[0].outcome.as_str(), "finished", "{:?}", answer.sweeps);
+    assert_eq!(answer.sweeps[0].outcome, Ended::Finished, "{:?}", answer.sweeps);
     let shops: std::collections::BTreeSet<String> =
         world.book.0.lock().unwrap().keys().map(|trade| trade.shop.to_string()).collect();
     assert_eq!(shops.into_iter().collect::<Vec<_>>(), ["demo", "other"]);
@@ -778,21 +778,43 @@ async fn a_message_of_another_of_our_shops_is_that_shop_s_and_a_stranger_s_is_le
 }
 
 #[tokio::test]
-async fn messages_of_strangers_do_not_hide_those_that_wait_behind_them() {
+async fn strangers_messages_hide_no_trade_whether_they_come_again_before_ours_or_behind() {
+    let days = (at(NOW - HOUR_MS), at(NOW - 60_000));
+    let market = |owner: &str, seed| Market::generate(Place::Taobao, owner, seed, 40, days);
+    for are_behind in [false, true] {
+        let world = World::of(vec![market(OWNER, 19), market("a-stranger", 21)], Conduct::CALM, 19);
+        world.start_at(at(NOW - 2 * HOUR_MS)).await;
+        let tell = |owner, from, count| {
+            let (from, until) = (at(NOW - from), at(NOW - from + 60_000));
+            world.market.market_of(Place::Taobao, owner).unwrap().play(from, until, count);
+        };
+        // More than a pull brings, and older than ours.
+        tell("a-stranger", HOUR_MS, 400);
+        tell(OWNER, HOUR_MS / 2, 20);
+        if are_behind {
+            world.market.leave_behind();
+        }
+        let waiting = |owner| world.market.market_of(Place::Taobao, owner).unwrap().notices().count();
+        let (ours, strangers) = (waiting(OWNER), waiting("a-stranger"));
+        assert!(strangers > 200 && ours > 0, "{strangers}, {ours}");
+        assert_eq!(world.run(TMC).await.sweeps[0].outcome, Ended::Finished);
+        assert_eq!((waiting(OWNER), waiting("a-stranger")), (if are_behind { 0 } else { ours }, strangers));
+        world.sweep().await;
+        assert_eq!(world.missed(), Vec::<u64>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_run_goes_past_so_many_messages_of_strangers_and_no_more() {
     let days = (at(NOW - HOUR_MS), at(NOW - 60_000));
     let market = |owner: &str, seed| Market::generate(Place::Taobao, owner, seed, 40, days);
     let world = World::of(vec![market(OWNER, 19), market("a-stranger", 21)], Conduct::CALM, 19);
-    let tell = |owner, from, count| {
-        world.market.market_of(Place::Taobao, owner).unwrap().play(at(NOW - from), at(NOW - from + 60_000), count);
-    };
-    // More than a pull brings.
-    tell("a-stranger", HOUR_MS, 400);
-    tell(OWNER, HOUR_MS / 2, 20);
-    let waiting = |owner| world.market.market_of(Place::Taobao, owner).unwrap().notices().count();
-    let strangers = waiting("a-stranger");
-    assert!(strangers > 200 && waiting(OWNER) > 0, "{strangers}");
-    assert_eq!(world.run(TMC).await.sweeps[0].outcome.as_str(), "finished");
-    assert_eq!((waiting(OWNER), waiting("a-stranger")), (0, strangers));
+    world.market.leave_behind();
+    world.market.market_of(Place::Taobao, "a-stranger").unwrap().play(at(NOW - HOUR_MS), at(NOW), 3_000);
+    assert!(world.market.market_of(Place::Taobao, "a-stranger").unwrap().notices().count() > 1_500);
+    assert_eq!(world.run(TMC).await.sweeps[0].outcome, Ended::Finished);
+    // A hundred a pull.
+    assert_eq!(world.market.take_calls().pull, 10);
 }
 
 #[tokio::test]
@@ -800,7 +822,7 @@ async fn a_message_of_an_impossible_time_is_set_aside_whole_before_it_is_confirm
     let world = World::with(20, Conduct::CALM, 17);
     world.market.market().play(at(NOW + 48 * HOUR_MS), at(NOW + 49 * HOUR_MS), 10);
     let waiting: Vec<String> = world.market.market().notices().map(|notice| notice.id.to_string()).collect();
-    assert_eq!(world.run(TMC).await.sweeps[0].outcome.as_str(), "finished");
+    assert_eq!(world.run(TMC).await.sweeps[0].outcome, Ended::Finished);
     let kept: Vec<String> = world.quarantine.all().into_iter().map(|kept| kept.body).collect();
     assert!(!kept.is_empty() && kept.len() <= waiting.len());
     assert!(kept.iter().all(|body| waiting.iter().any(|id| *body == format!("the message {id}"))), "{kept:?}");
@@ -821,7 +843,7 @@ async fn a_sweep_that_is_cut_off_tells_of_a_lag_that_hides_no_order() {
         if plan.calls().len() <= position {
             break;
         }
-        if answer.sweeps[0].outcome.as_str() == "finished" {
+        if answer.sweeps[0].outcome == Ended::Finished {
             continue;
         }
         let line: serde_json::Value = serde_json::from_str(&world.log.all().pop().unwrap().to_string()).unwrap();
@@ -853,10 +875,10 @@ async fn a_backfill_goes_on_where_it_was_cut_off() {
         let answer = world.run_by(backfill, &world.clock, &FaultPlan::at(faults)).await;
         let state = world.sweeps.read(&key(SweepKind::Backfill)).await.unwrap();
         assert!(state.watermark >= before);
-        match answer.map(|answer| answer.sweeps[0].outcome.as_str()) {
-            Some("finished") => break,
-            Some("unfinished" | "held") | None => cut_off += 1,
-            Some(outcome) => panic!("{outcome}"),
+        match answer.map(|answer| answer.sweeps[0].outcome) {
+            Some(Ended::Finished) => break,
+            Some(Ended::Unfinished | Ended::Held) | None => cut_off += 1,
+            Some(outcome) => panic!("{outcome:?}"),
         }
     }
     assert!(cut_off > 3, "{cut_off}");
@@ -873,7 +895,7 @@ async fn a_run_stops_before_its_deadline_and_the_next_one_goes_on() {
     world.start_at(at(NOW - 48 * HOUR_MS)).await;
     let began = world.clock.now();
     let answer = world.run(INCREMENTAL).await;
-    assert_eq!(answer.sweeps[0].outcome.as_str(), "unfinished");
+    assert_eq!(answer.sweeps[0].outcome, Ended::Unfinished);
     assert!(world.clock.now().ms_since(began) < i64::try_from(RUN_MS).unwrap());
     let lease = world.sweeps.read(&key(SweepKind::Incremental)).await.unwrap().lease;
     assert_eq!(lease, None, "what a run leaves it gives back");

@@ -24,8 +24,13 @@ fn owner<'a>(
         .find_map(|other| Some((other, answer.clone().belonging_to(other).ok()?)))
 }
 
-/// Drains what waits: until a pull brings nothing but what was pulled already. One that is left comes again, and Taobao
-/// does not say whether before those that wait behind it.
+/// Messages of nobody's that one run goes past, at most: each pull is a call on the quota of the app, and they come again
+/// with every run.
+const STRANGERS_MAX: usize = 1_000;
+
+/// Drains what waits: until a pull brings nothing but what was left already. That comes again, and Taobao does not say
+/// whether before or behind what was not handed out yet: before it, it hides the rest, which the next incremental sweep
+/// finds.
 pub(crate) async fn drain(
     (market, account, others): (&impl Marketplace, &Account, &[Account]),
     (queue, quarantine): (&impl EventQueue, &impl Quarantine),
@@ -33,15 +38,15 @@ pub(crate) async fn drain(
     time: &RunTime<'_, impl Clock>,
     tally: &mut Tally,
 ) -> Result<(), Stop> {
-    let mut seen: BTreeSet<MessageId> = BTreeSet::new();
-    loop {
+    let mut left: BTreeSet<MessageId> = BTreeSet::new();
+    while left.len() < STRANGERS_MAX {
         time.for_a_page()?;
         held.beat(time.clock.now()).await?;
         let mut pulled = time.ask(async || market.pull(account).await).await?;
         tally.list_calls += 1;
-        pulled.retain(|answer| seen.insert(answer.id().clone()));
+        pulled.retain(|answer| !left.contains(answer.id()));
         if pulled.is_empty() {
-            return Ok(());
+            break;
         }
         let mut events: Vec<VerifiedEvent> = Vec::new();
         let mut done: Vec<MessageId> = Vec::new();
@@ -49,6 +54,7 @@ pub(crate) async fn drain(
             tally.listed += 1;
             let Some((owner, message)) = owner(&answer, account, others) else {
                 tally.foreign += 1;
+                left.insert(answer.id().clone());
                 continue;
             };
             match message.event(owner, time.clock.now()) {
@@ -69,4 +75,5 @@ pub(crate) async fn drain(
             time.ask(async || market.confirm(account, &done).await).await?;
         }
     }
+    Ok(())
 }

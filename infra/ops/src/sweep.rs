@@ -293,12 +293,14 @@ mod tests {
 
     #[test]
     fn the_table_says_where_a_sweep_stands_and_why_it_did_not_finish() {
+        let shop = ShopId::new("a").unwrap();
+        let ended = |outcome| Swept::ended(SweepKind::Audit, Marketplace::Taobao, &shop, outcome);
         let failed = Swept {
             watermark: Some("2026-11-24T16:00:00.000Z".to_owned()),
             reason: Some("away".to_owned()),
-            ..Swept::ended("audit", ("taobao", "b"), Outcome::Failed)
+            ..ended(Outcome::Failed)
         };
-        let shown = swept_table(&[Swept::ended("audit", ("taobao", "a"), Outcome::Held), failed]).to_string();
+        let shown = swept_table(&[ended(Outcome::Held), failed]).to_string();
         assert!(shown.contains("2026-11-25T00:00:00+08:00") && shown.contains("away"), "{shown}");
     }
 }

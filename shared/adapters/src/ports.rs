@@ -277,8 +277,8 @@ pub trait Marketplace {
         trades: &[TradeId],
     ) -> impl Future<Output = Result<Vec<DetailOf>, MarketError>> + Send;
 
-    /// Messages that wait, the oldest first; they come again until they are confirmed. None when the marketplace has no
-    /// messages to pull.
+    /// Messages that wait; they come again until they are confirmed, before or behind those that were not handed out yet.
+    /// None when the marketplace has no messages to pull.
     fn pull(&self, account: &Account) -> impl Future<Output = Result<Vec<Answer<Message>>, MarketError>> + Send;
 
     /// Confirms messages, so that they do not come again. Confirming one again changes nothing.

@@ -1,6 +1,6 @@
 //! What a schedule or an operator asks of a function that sweeps, and what is answered.
 
-use domain::sweep::Window;
+use domain::sweep::{SweepKind, Window};
 use domain::{Marketplace, ShopId, UnixMillis};
 use serde::{Deserialize, Serialize};
 
@@ -144,7 +144,17 @@ pub struct Swept {
 
 impl Swept {
     /// That the sweep of a kind, for one shop, ended so, without having read anything.
-    pub fn ended(kind: &str, (marketplace, shop): (&str, &str), outcome: Outcome) -> Self {
+    pub fn ended(kind: SweepKind, marketplace: Marketplace, shop: &ShopId, outcome: Outcome) -> Self {
+        Self::unread((kind.as_str(), marketplace.as_str(), shop.as_str()), outcome)
+    }
+
+    /// A sweep that was not begun.
+    pub fn refused(request: &Request, reason: &impl ToString) -> Self {
+        let asked = (request.kind.as_str(), request.marketplace.as_str(), request.shop.as_str());
+        Self { reason: Some(reason.to_string()), ..Self::unread(asked, Outcome::Refused) }
+    }
+
+    fn unread((kind, marketplace, shop): (&str, &str, &str), outcome: Outcome) -> Self {
         Self {
             kind: kind.to_owned(),
             marketplace: marketplace.to_owned(),
@@ -156,12 +166,6 @@ impl Swept {
             watermark: None,
             reason: None,
         }
-    }
-
-    /// A sweep that was not begun.
-    pub fn refused(request: &Request, reason: &impl ToString) -> Self {
-        let ended = Self::ended(&request.kind, (&request.marketplace, &request.shop), Outcome::Refused);
-        Self { reason: Some(reason.to_string()), ..ended }
     }
 }
 

@@ -127,8 +127,8 @@ fn lag_s(kind: SweepKind, read_to: Option<UnixMillis>, now: UnixMillis) -> Optio
 }
 
 fn ended(work: &impl Work, outcome: Outcome) -> Swept {
-    let SweepKey { kind, marketplace, shop } = key(work);
-    Swept::ended(kind.as_str(), (marketplace.as_str(), shop.as_str()), outcome)
+    let account = work.account();
+    Swept::ended(work.kind(), account.marketplace(), &account.shop, outcome)
 }
 
 /// A sweep that another run is at, or that has to keep silent.

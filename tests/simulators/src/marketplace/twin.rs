@@ -96,7 +96,7 @@ pub struct MemoryMarketplace {
     clock: ManualClock,
     markets: Arc<Vec<Mutex<Market>>>,
     state: Arc<Mutex<State<Calls>>>,
-    handed_out: Arc<Mutex<BTreeSet<u64>>>,
+    left_behind: Arc<Mutex<Option<BTreeSet<u64>>>>,
 }
 
 pub(super) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -109,7 +109,7 @@ impl MemoryMarketplace {
     pub fn new(markets: impl IntoIterator<Item = Market>, clock: ManualClock, conduct: Conduct, seed: u64) -> Self {
         let state = State::new(conduct, seed);
         let markets = Arc::new(markets.into_iter().map(Mutex::new).collect());
-        Self { clock, markets, state: Arc::new(Mutex::new(state)), handed_out: Arc::default() }
+        Self { clock, markets, state: Arc::new(Mutex::new(state)), left_behind: Arc::default() }
     }
 
     /// The first shop. Do not hold it over a call.
@@ -126,6 +126,12 @@ impl MemoryMarketplace {
     /// From now on they behave like this.
     pub fn set_conduct(&self, conduct: Conduct) {
         lock(&self.state).conduct = conduct;
+    }
+
+    /// From now on messages that were handed out and not confirmed come again behind those that were not. Before, they
+    /// come again as they stand, the oldest first. Which of the two Taobao does, it does not say.
+    pub fn leave_behind(&self) {
+        lock(&self.left_behind).get_or_insert_default();
     }
 
     /// From now on nothing changes and nothing is refused, so that a reader can come to the end.
@@ -353,19 +359,21 @@ impl Marketplace for MemoryMarketplace {
         }
         self.ask("marketplace.pull", account, |calls| calls.pull += 1).await?;
         drop(self.known(account)?);
-        // Messages wait by app: those of our other shops come as well. One that was handed out and not confirmed comes
-        // again, behind those that were not.
-        let mut handed_out = lock(&self.handed_out);
+        // Messages wait by app: those of our other shops come as well.
+        let mut left_behind = lock(&self.left_behind);
         let mut waiting: Vec<((bool, UnixMillis), u64, Answer<Message>)> = Vec::new();
         for market in self.markets.iter().map(lock).filter(|market| market.marketplace() == Which::Taobao) {
             let owner = self.owner(&market);
             let answer = |notice: &Notice| Answer::new(message(Which::Taobao, notice), [owner.clone()]);
-            let place = |notice: &Notice| (handed_out.contains(&notice.id), notice.at);
+            let is_behind = |id: &u64| left_behind.as_ref().is_some_and(|left| left.contains(id));
+            let place = |notice: &Notice| (is_behind(&notice.id), notice.at);
             waiting.extend(market.notices().map(|notice| (place(notice), notice.id, answer(notice))));
         }
         waiting.sort_by_key(|(place, ..)| *place);
         waiting.truncate(PULLED_MAX);
-        handed_out.extend(waiting.iter().map(|(_, id, _)| *id));
+        if let Some(left) = left_behind.as_mut() {
+            left.extend(waiting.iter().map(|(_, id, _)| *id));
+        }
         Ok(waiting.into_iter().map(|(.., answer)| answer).collect())
     }
 
@@ -551,9 +559,7 @@ mod tests {
         };
         let (mine, theirs) = (mine(&ours, &pulled), mine(&other, &pulled));
         assert!(!mine.is_empty() && !theirs.is_empty());
-        let behind = twin.pull(&ours).await.unwrap();
-        let again = behind.iter().position(|answer| pulled.contains(answer)).unwrap();
-        assert!(again > 0 && behind[again..].iter().all(|answer| pulled.contains(answer)));
+        assert_eq!(twin.pull(&ours).await.unwrap(), pulled);
         twin.say_next([Some(Saying::Refused(FlowControl::Retry)), None]);
         assert!(twin.confirm(&ours, &mine).await.is_err());
         assert_eq!(twin.pull(&ours).await.unwrap(), pulled);
@@ -561,6 +567,11 @@ mod tests {
         twin.confirm(&ours, &mine).await.unwrap();
         let again = twin.pull(&ours).await.unwrap();
         assert!(!again.iter().any(|answer| pulled[..].contains(answer) && answer.clone().belonging_to(&ours).is_ok()));
+        twin.leave_behind();
+        assert_eq!(twin.pull(&ours).await.unwrap(), again);
+        let behind = twin.pull(&ours).await.unwrap();
+        let first_again = behind.iter().position(|answer| again.contains(answer)).unwrap();
+        assert!(first_again > 0 && behind[first_again..].iter().all(|answer| again.contains(answer)));
     }
 
     #[tokio::test]
