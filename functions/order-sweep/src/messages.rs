@@ -12,6 +12,10 @@ use lambda::sweep::{Held, RunTime, Stop, Tally, set_aside};
 use protocols::VerifiedEvent;
 use protocols::marketplace::{Account, Answer, Malformed, Message, MessageContent, Owned};
 
+/// Messages of nobody's that one run goes past, at most: each pull is a call on the quota of the app, and they come again
+/// with every run.
+const STRANGERS_MAX: usize = 1_000;
+
 /// Whose message it is: the account's that asked, or another one's of ours.
 fn owner<'a>(
     answer: &Answer<Message>,
@@ -23,10 +27,6 @@ fn owner<'a>(
         .filter(|other| other.marketplace() == account.marketplace())
         .find_map(|other| Some((other, answer.clone().belonging_to(other).ok()?)))
 }
-
-/// Messages of nobody's that one run goes past, at most: each pull is a call on the quota of the app, and they come again
-/// with every run.
-const STRANGERS_MAX: usize = 1_000;
 
 /// Drains what waits: until a pull brings nothing but what was left already. That comes again, and Taobao does not say
 /// whether before or behind what was not handed out yet: before it, it hides the rest, which the next incremental sweep

@@ -178,8 +178,6 @@ pub struct Answer {
 
 #[cfg(test)]
 mod tests {
-    use domain::{Marketplace, UnixMillis};
-
     use super::*;
 
     #[test]
