@@ -12,7 +12,7 @@ use lambda::runtime::Error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    lambda::log::init();
+    lambda::warnings::init();
     let config = Config::from_environment()?;
     let aws = connect(config.aws);
     let manifest = DynamoManifest::new(&DynamoClient::new(&aws), config.images_table);

@@ -15,7 +15,7 @@ use protocols::sweeps::Request;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    lambda::log::init();
+    lambda::warnings::init();
     let config = Config::from_environment()?;
     let aws = connect(config.aws);
     let (dynamodb, sqs) = (DynamoClient::new(&aws), SqsClient::new(&aws));

@@ -11,7 +11,7 @@ use status_writer::handler::handle;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    lambda::log::init();
+    lambda::warnings::init();
     let config = Config::from_environment()?;
     let aws = connect(config.aws);
     let dynamodb = DynamoClient::new(&aws);

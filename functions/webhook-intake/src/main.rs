@@ -4,19 +4,20 @@ use adapters::aws::{SecretsManager, SqsClient, SqsEventQueue, connect};
 use adapters::clock::{Clock, SystemClock};
 use adapters::secrets::{KEPT_MS_MAX, SecretCache};
 use lambda::log::Stdout;
+use lambda::runtime::meanwhile;
 use webhook_intake::config::Config;
 use webhook_intake::handler::handle;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    lambda::log::init();
+    lambda::warnings::init();
     let config = Config::from_environment()?;
     let aws = connect(config.aws);
-    let queue = SqsEventQueue::new(&SqsClient::new(&aws), config.events_queue_url);
     let secrets = SecretsManager::new(&aws, config.secret_id);
     let cache = SecretCache::default();
     // Reads the secrets, and opens the connection to them, before the first sender waits.
-    cache.read(&secrets, SystemClock.now(), KEPT_MS_MAX).await.ok();
+    let reading = cache.read(&secrets, SystemClock.now(), KEPT_MS_MAX);
+    let (_, queue) = meanwhile(reading, || SqsEventQueue::new(&SqsClient::new(&aws), config.events_queue_url)).await;
     let log = Stdout::of(lambda::config::function_name());
     let (queue, secrets, cache, log) = (&queue, &secrets, &cache, &log);
     let handle = |request, deadline| handle(request, deadline, queue, secrets, cache, &SystemClock, log);

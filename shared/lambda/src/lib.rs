@@ -9,3 +9,4 @@ pub mod http;
 pub mod log;
 pub mod runtime;
 pub mod sweep;
+pub mod warnings;

@@ -9,7 +9,6 @@ use adapters::clock::{Clock, SystemClock};
 use adapters::web::{CallObserver, Called};
 use domain::UnixMillis;
 use serde_json::{Map, Value, json};
-use tracing_subscriber::filter::LevelFilter;
 
 /// Every field's name, spelt once.
 pub mod field {
@@ -79,6 +78,8 @@ pub mod field {
     pub const ERROR_DISPOSITION: &str = "error.disposition";
     /// The sections of the secrets document with entries that cannot be used.
     pub const SECRETS: &str = "secrets.sections";
+    /// Which library warned, by its module. What it says stands beside it, as `library.message`.
+    pub const LIBRARY: &str = "library.target";
     /// Why a message is in quarantine.
     pub const REASON: &str = "reason";
     /// What kind of sweep.
@@ -349,12 +350,6 @@ impl<L: Log> CallObserver for CallLog<L> {
             .with(field::DURATION_MS, call.duration_ms);
         self.0.write(event);
     }
-}
-
-/// Sends the warnings of libraries to the same place, as JSON. Their lower levels may quote requests, so
-/// no setting turns those on: they are not even compiled (`tracing`, in Cargo.toml).
-pub fn init() {
-    tracing_subscriber::fmt().json().flatten_event(true).with_max_level(LevelFilter::WARN).init();
 }
 
 /// A log in memory.

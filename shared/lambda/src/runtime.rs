@@ -1,4 +1,5 @@
-//! The loop that every function runs in: an invocation comes in, its answer goes out, one after the other.
+//! The loop that every function runs in: an invocation comes in, its answer goes out, one after the other; and what a
+//! start does while it waits.
 //!
 //! What a handler holds while it waits is tens of KiB. It stands on the heap, because the runtime's layers pass it on
 //! by value, each to the next.
@@ -10,6 +11,24 @@ use serde::de::DeserializeOwned;
 
 use crate::deadline::Deadline;
 use crate::http::{ApiEvent, Request, Response};
+
+/// How often others have their turn until a call has sent what it asks: it opens its connection, finds it open, and writes.
+const TURNS_TO_ASK: usize = 3;
+
+/// Makes something while a call is on its way. What it asks is sent first: made while its connection opens, as `join!` alone
+/// would have it, things would put off the call by what they take.
+pub async fn meanwhile<Answer, Made>(
+    call: impl Future<Output = Answer>,
+    make: impl FnOnce() -> Made,
+) -> (Answer, Made) {
+    let making = async {
+        for _ in 0..TURNS_TO_ASK {
+            tokio::task::yield_now().await;
+        }
+        make()
+    };
+    futures::join!(call, making)
+}
 
 /// Hands events of a queue, or of a schedule, to a handler, as long as the process lives.
 pub async fn serve<Event, Answer, Handling>(handle: impl Fn(Event, Deadline) -> Handling) -> Result<(), Error>
@@ -34,4 +53,36 @@ where
         Box::pin(async move { Ok::<_, std::convert::Infallible>(answering.await) })
     });
     lambda_runtime::run(serve).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    /// A call that goes on at each of its turns, and what happens in between.
+    async fn happenings(turns: usize) -> Vec<&'static str> {
+        let happened = RefCell::new(Vec::new());
+        let call = async {
+            for _ in 0..turns {
+                happened.borrow_mut().push("call");
+                tokio::task::yield_now().await;
+            }
+            "answer"
+        };
+        let (answer, made) = meanwhile(call, || {
+            happened.borrow_mut().push("make");
+            "made"
+        })
+        .await;
+        assert_eq!((answer, made), ("answer", "made"));
+        happened.into_inner()
+    }
+
+    #[tokio::test]
+    async fn things_are_made_once_a_call_has_asked_and_before_it_is_answered() {
+        assert_eq!(happenings(5).await, ["call", "call", "call", "call", "make", "call"]);
+        assert_eq!(happenings(1).await, ["call", "make"]);
+    }
 }

@@ -70,7 +70,7 @@ impl Activity {
         let part_ms = (to.ms_since(from) / i64::try_from(PARTS).unwrap_or(1)).max(1);
         for (at, line) in lines {
             let Ok(line) = serde_json::from_str::<Line>(&line) else { continue };
-            if line.event == "marketplace.called" {
+            if ["marketplace.called", "library.warned"].contains(&line.event.as_str()) {
                 continue;
             }
             for ((name, of, _), count) in COUNTERS.iter().zip(&mut activity.counts) {
@@ -149,6 +149,7 @@ mod tests {
             (at(59), line("applied", 300)),
             (at(59), line("failed", 200)),
             (at(59), r#"{"event":"marketplace.called","outcome":"answered"}"#.to_owned()),
+            (at(59), r#"{"event":"library.warned","outcome":"warn","library.message":"slow"}"#.to_owned()),
             (at(59), "START RequestId".to_owned()),
         ];
         let activity = Activity::of(lines, (from, to));
