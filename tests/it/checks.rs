@@ -54,12 +54,12 @@ async fn checked(shop: &Shop) -> (Answer, Vec<WideEvent>) {
     let log = MemoryLog::default();
     let facts = (&shop.orders, &shop.trades, &shop.ledger);
     let deadline = Deadline::from_lambda(u64::MAX);
-    (handle(Request::default(), deadline, facts, (&shop.clock, &log)).await.unwrap(), log.all())
+    (handle(Request { after: None }, deadline, facts, (&shop.clock, &log)).await.unwrap(), log.all())
 }
 
 /// Each finding by its order.
 fn found(answer: &Answer) -> Vec<(&str, &str)> {
-    answer.found.iter().map(|found| (found.order_id.as_str(), found.concern)).collect()
+    answer.found.iter().map(|found| (found.order_id.as_str(), found.concern.as_str())).collect()
 }
 
 /// One order of each kind: those that ask for a person, and those that could be mistaken for them.
@@ -99,7 +99,7 @@ pub async fn counted() -> Vec<WideEvent> {
     let shop = Shop::new();
     let ledger = Faulty::new(shop.ledger.clone(), &FaultPlan::at([(0, Fault::TimedOut)]));
     let facts = (&shop.orders, &shop.trades, &ledger);
-    handle(Request::default(), Deadline::from_lambda(u64::MAX), facts, (&shop.clock, &log)).await.unwrap_err();
+    handle(Request { after: None }, Deadline::from_lambda(u64::MAX), facts, (&shop.clock, &log)).await.unwrap_err();
     lines.extend(log.all());
     lines
 }
@@ -238,7 +238,7 @@ async fn an_order_that_cannot_be_read_is_named_and_hides_no_other() {
     let log = MemoryLog::default();
     let facts = (&orders, &shop.trades, &shop.ledger);
     let deadline = Deadline::from_lambda(u64::MAX);
-    let answer = handle(Request::default(), deadline, facts, (&shop.clock, &log)).await.unwrap();
+    let answer = handle(Request { after: None }, deadline, facts, (&shop.clock, &log)).await.unwrap();
     let expected = [("nobody-s", "paid_not_created"), ("paid", "paid_too_long"), ("arrived", "unreadable")];
     assert_eq!((found(&answer), answer.count), (expected.to_vec(), 3));
     let line = log.all().pop().unwrap();
@@ -276,6 +276,6 @@ async fn check_under(shop: &Shop, plan: &FaultPlan) -> Result<Answer, (String, W
     let ledger = Faulty::new(shop.ledger.clone(), plan);
     let log = MemoryLog::default();
     let facts = (&orders, &trades, &ledger);
-    let answer = handle(Request::default(), Deadline::from_lambda(u64::MAX), facts, (&shop.clock, &log)).await;
+    let answer = handle(Request { after: None }, Deadline::from_lambda(u64::MAX), facts, (&shop.clock, &log)).await;
     answer.map_err(|error| (error.chain(), log.all().pop().unwrap()))
 }

@@ -11,7 +11,7 @@ use domain::{Concern, Finding, OrderId, UnixMillis, check};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use lambda::deadline::Deadline;
 use lambda::log::{Log, WideEvent, field, metric};
-use serde::{Deserialize, Serialize};
+use protocols::checks::{self, Found, UNREADABLE};
 
 /// How far back captures are looked at, in milliseconds: 60 days. What asks for a person that long stood in 60 checks.
 pub const SINCE_MS: i64 = 60 * 86_400_000;
@@ -20,42 +20,10 @@ const AT_ONCE_MAX: usize = 16;
 /// Orders that an answer names, at most. All are in the log, and counted.
 const ANSWERED_MAX: usize = 1_000;
 
-/// The word for an order whose facts cannot be read.
-const UNREADABLE: &str = "unreadable";
-
 /// What is asked for.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Request {
-    /// Where an earlier check stopped, as it answered.
-    after: Option<LedgerPlace>,
-}
-
-/// An order that asks for a person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Found {
-    /// Which.
-    pub order_id: OrderId,
-    /// What is wrong.
-    pub concern: &'static str,
-    /// Since when (RFC 3339), where that is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub since: Option<String>,
-}
-
+pub type Request = checks::Request<LedgerPlace>;
 /// What was found.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Answer {
-    /// How many orders were looked at; one that was paid in parts may be counted more than once.
-    pub checked: u64,
-    /// How many ask for a person.
-    pub count: usize,
-    /// Those, as far as an answer holds them.
-    pub found: Vec<Found>,
-    /// Where to go on, when the time was over before the ledger was.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next: Option<LedgerPlace>,
-}
+pub type Answer = checks::Answer<LedgerPlace>;
 
 /// The facts of orders, of trades and of payments.
 type Facts<'a, O, T, L> = (&'a O, &'a T, &'a L);
@@ -194,10 +162,11 @@ fn answer(tally: Tally) -> Answer {
     let count = tally.found.len() + tally.unreadable.len();
     let found = tally.found.into_iter().map(|(order_id, finding)| Found {
         order_id,
-        concern: finding.concern.as_str(),
+        concern: finding.concern.as_str().to_owned(),
         since: Some(finding.since.to_rfc3339()),
     });
-    let unreadable = tally.unreadable.into_iter().map(|order_id| Found { order_id, concern: UNREADABLE, since: None });
+    let unreadable = tally.unreadable.into_iter();
+    let unreadable = unreadable.map(|order_id| Found { order_id, concern: UNREADABLE.to_owned(), since: None });
     let found = found.chain(unreadable).take(ANSWERED_MAX).collect();
     Answer { checked: tally.checked, count, found, next: tally.next }
 }

@@ -2,31 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use adapters::ports::LedgerPlace;
 use anyhow::ensure;
-use domain::Concern;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use domain::{Concern, OrderId};
+use protocols::checks::{Answer, Found, Request, UNREADABLE};
 
 use crate::invoke::Function;
 use crate::stack::Session;
 use crate::table::{spinner, table};
-
-/// An order that asks for a person.
-#[derive(Debug, Deserialize)]
-struct Found {
-    order_id: String,
-    concern: String,
-    #[serde(default)]
-    since: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Answer {
-    checked: u64,
-    count: usize,
-    found: Vec<Found>,
-    next: Option<Value>,
-}
 
 /// What to do about a concern, by its name.
 const ADVICE: [(&str, &str); 3] = [
@@ -34,7 +17,7 @@ const ADVICE: [(&str, &str); 3] = [
         Concern::PaidTooLong.as_str(),
         "paid, and nothing was bought: buy it and link the trade, or see why the purchase was not reported",
     ),
-    ("unreadable", "what is kept of it cannot be read: the runbook, under `…-order-damaged`"),
+    (UNREADABLE, "what is kept of it cannot be read: the runbook, under `…-order-damaged`"),
     (
         Concern::PaidNotCreated.as_str(),
         "paid, and nobody created it: create it as the shop front would have, or send the money back",
@@ -46,11 +29,11 @@ pub(crate) async fn run(session: &Session) -> anyhow::Result<()> {
     let function = Function::new(session, "order-check")?;
     let (mut checked, mut unnamed, mut after) = (0, 0, None);
     // An order that was paid in parts may be met by two runs.
-    let mut found: BTreeMap<String, Found> = BTreeMap::new();
+    let mut found: BTreeMap<OrderId, Found> = BTreeMap::new();
     let bar = spinner("Check");
     loop {
         bar.set_message(format!("{checked} orders"));
-        let answer: Answer = function.call(&json!({ "after": after })).await?;
+        let answer: Answer<LedgerPlace> = function.call(&Request { after }).await?;
         checked += answer.checked;
         unnamed += answer.count.saturating_sub(answer.found.len());
         found.extend(answer.found.into_iter().map(|order| (order.order_id.clone(), order)));
@@ -68,7 +51,8 @@ pub(crate) async fn run(session: &Session) -> anyhow::Result<()> {
     let mut rows = table(["order", "since", "what is wrong, and what to do"]);
     for order in found.values() {
         let advice = ADVICE.iter().find(|(concern, _)| *concern == order.concern).map(|(_, advice)| *advice);
-        rows.add_row([&order.order_id, &order.since, advice.unwrap_or(&order.concern)]);
+        let since = order.since.as_deref().unwrap_or_default();
+        rows.add_row([order.order_id.as_str(), since, advice.unwrap_or(&order.concern)]);
     }
     println!("{rows}");
     if unnamed > 0 {

@@ -5,6 +5,7 @@
 
 pub mod ali1688;
 mod answers;
+pub mod checks;
 pub mod client;
 pub mod cloudevents;
 pub mod delivery;
