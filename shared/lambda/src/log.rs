@@ -1,6 +1,7 @@
 //! The log: one wide event a unit of work, as one line of flat JSON with dotted names.
 //!
-//! Invariant (law 7): a field holds a name, a number or a word of ours; never a body, a secret or a person.
+//! Invariant (law 7): a field holds a name, a number or a word of ours; never a body, a secret or a person. The one exception
+//! is `library.warned`, which has the words of a library (`warnings`).
 
 use std::io::Write;
 
@@ -78,8 +79,8 @@ pub mod field {
     pub const ERROR_DISPOSITION: &str = "error.disposition";
     /// The sections of the secrets document with entries that cannot be used.
     pub const SECRETS: &str = "secrets.sections";
-    /// Which library warned, by its module. What it says stands beside it, as `library.message`.
-    pub const LIBRARY: &str = "library.target";
+    /// Which library warned, by its module. What it says stands below that name: `library.message`.
+    pub const LIBRARY: &str = "library";
     /// Why a message is in quarantine.
     pub const REASON: &str = "reason";
     /// What kind of sweep.

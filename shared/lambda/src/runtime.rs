@@ -12,11 +12,13 @@ use serde::de::DeserializeOwned;
 use crate::deadline::Deadline;
 use crate::http::{ApiEvent, Request, Response};
 
-/// How often others have their turn until a call has sent what it asks: it opens its connection, finds it open, and writes.
+/// How often others have their turn before something is made. Where a connection opens at once, by then a call has opened
+/// it, found it open and sent what it asks. Nothing but time depends on it.
 const TURNS_TO_ASK: usize = 3;
 
-/// Makes something while a call is on its way. What it asks is sent first: made while its connection opens, as `join!` alone
-/// would have it, things would put off the call by what they take.
+/// Makes something while a call is on its way: while its answer is awaited, and not while its connection opens, as `join!`
+/// alone would have it, or what it asks would be put off by as long as the making takes. On AWS names are looked up and TLS is
+/// opened first, which takes longer than what is made meanwhile.
 pub async fn meanwhile<Answer, Made>(
     call: impl Future<Output = Answer>,
     make: impl FnOnce() -> Made,

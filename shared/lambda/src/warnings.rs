@@ -1,8 +1,8 @@
 //! The warnings of libraries (the runtime, the SDK), as lines of our log.
 //!
 //! Their lower levels may quote requests, so no setting turns those on: they are not even compiled (`tracing`, in
-//! Cargo.toml). Spans are not kept: to keep those of thousands of threads at once, as a subscriber for any program does,
-//! is a good part of a start (`docs/decisions/2026-11-26-a-start-makes-one-connector-and-reads-the-secrets.md`).
+//! Cargo.toml). Spans are not kept: room for those of thousands of threads, as a subscriber for any program has it, is a
+//! part of a start (`docs/decisions/2026-11-26-a-start-makes-one-connector-and-reads-the-secrets.md`).
 
 use std::fmt::Debug;
 
@@ -23,7 +23,7 @@ struct Warnings<L>(L);
 
 impl<L: Log + Send + Sync + 'static> Subscriber for Warnings<L> {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= LevelFilter::WARN
+        metadata.is_event() && *metadata.level() <= LevelFilter::WARN
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
@@ -35,8 +35,9 @@ impl<L: Log + Send + Sync + 'static> Subscriber for Warnings<L> {
         event.record(&mut said);
         let metadata = event.metadata();
         let line = WideEvent::new("library.warned", &metadata.level().as_str().to_ascii_lowercase());
-        let line = said.0.into_iter().fold(line, |line, (name, value)| line.with(&format!("library.{name}"), value));
-        self.0.write(line.with(field::LIBRARY, metadata.target()));
+        let line = line.with(field::LIBRARY, metadata.target());
+        let with = |line: WideEvent, (name, text)| line.with(&format!("{}.{name}", field::LIBRARY), text);
+        self.0.write(said.0.into_iter().fold(line, with));
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -82,16 +83,14 @@ mod tests {
     }
 
     #[test]
-    fn warnings_become_lines_within_spans_and_without_and_nothing_below_them_does() {
+    fn warnings_become_lines_within_spans_and_without() {
         let lines = Lines::default();
         tracing::subscriber::with_default(Warnings(lines.clone()), || {
             let span = tracing::error_span!(target: "sdk", "call", attempt = 1);
             span.in_scope(|| tracing::warn!(target: "sdk", event = "retried", attempt = 2, "slow {}", "down"));
             tracing::error!(target: "runtime", "gone");
-            tracing::info!(target: "runtime", "a request");
         });
-        let warned =
-            |level: &str, library: &str| WideEvent::new("library.warned", level).with("library.target", library);
+        let warned = |level: &str, library: &str| WideEvent::new("library.warned", level).with("library", library);
         let expected = [
             warned("warn", "sdk")
                 .with("library.message", "slow down")

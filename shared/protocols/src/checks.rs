@@ -38,3 +38,14 @@ pub struct Answer<Place> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<Place>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_begins_at_the_start_unless_it_is_told_where() {
+        let after = |text: &str| serde_json::from_str::<Request<u8>>(text).unwrap().after;
+        assert_eq!((after("{}"), after(r#"{"after":null}"#), after(r#"{"after":7}"#)), (None, None, Some(7)));
+    }
+}
