@@ -32,7 +32,7 @@ RIVALS := $(if $(NODE),tests/bench/rivals/node_modules/installed)
 BESIDE := BENCH_PYTHON="$(CURDIR)/.tools/bin/python" $(if $(NODE),BENCH_NODE="$(NODE)")
 
 .DEFAULT_GOAL := help
-.PHONY: help run up demo down build test test-localstack soak bench bench-burst bench-images check deploy deploy-function destroy clean
+.PHONY: help run up demo down build test test-localstack soak bench bench-burst bench-images check deploy deploy-function destroy named-stack named-function clean
 # Steps build on each other's files.
 .NOTPARALLEL:
 
@@ -87,20 +87,23 @@ check: $(TOOLS) ## Run what CI runs besides the tests: format, lints, docs, temp
 	fi
 
 # The functions alone, once, for all of them; then the same calls that the local stack is made by.
-deploy: build $(LAMBDA_TOOLS) ## Put a stack on AWS, or update it: STACK=name [REGION= ARCH=arm64 BUCKET= SECRETS=file]
-	@[ -n '$(STACK)' ] || { echo 'Name the stack: make deploy STACK=name'; exit 2; }
+deploy: named-stack build $(LAMBDA_TOOLS) ## Put a stack on AWS, or update it: STACK=name [REGION= ARCH=arm64 BUCKET= SECRETS=file]
 	$(BUILD_LAMBDA) $(FUNCTIONS:%=--package %)
 	@$(ON_AWS) deploy --arch $(if $(ARCH),$(ARCH),x86_64) $(if $(BUCKET),--bucket $(BUCKET)) $(if $(SECRETS),--secrets $(SECRETS))
 
-deploy-function: $(LAMBDA_TOOLS) ## Put the code of one function on AWS: STACK=name NAME=status-writer [REGION= ARCH=arm64 ALIAS=live]
-	@[ -n '$(STACK)' ] && [ -n '$(NAME)' ] && [ -d 'functions/$(NAME)' ] || \
-		{ echo 'Name both: make deploy-function STACK=name NAME=status-writer'; exit 2; }
+deploy-function: named-function $(LAMBDA_TOOLS) ## Put the code of one function on AWS: STACK=name NAME=status-writer [REGION= ARCH=arm64 ALIAS=live]
 	$(BUILD_LAMBDA) --package $(NAME)
 	$(CARGO_LAMBDA) deploy $(if $(REGION),--region $(REGION)) --merge-env --include partitions.json:infra/partitions.json $(if $(ALIAS),--alias $(ALIAS)) --binary-name $(NAME) $(STACK)-$(NAME)
 
-destroy: build ## Take a stack away, and keep its facts: STACK=name [REGION=]; asks first
-	@[ -n '$(STACK)' ] || { echo 'Name the stack: make destroy STACK=name'; exit 2; }
+destroy: named-stack build ## Take a stack away, and keep its facts: STACK=name [REGION=]; asks first
 	@$(ON_AWS) destroy
+
+# Asked before anything is installed or built.
+named-stack:
+	@[ -n '$(STACK)' ] || { echo 'Name the stack: STACK=name'; exit 2; }
+
+named-function: named-stack
+	@[ -n '$(NAME)' ] && [ -d 'functions/$(NAME)' ] || { echo 'Name the function: NAME=status-writer'; exit 2; }
 
 clean: down ## Stop the local stack and remove all that was built or installed here
 	rm -rf .local .tools target tests/bench/rivals/node_modules
