@@ -160,13 +160,12 @@ fn conclude(tally: &Tally, ended: &Result<(), PortError>, is_from_the_start: boo
 
 fn answer(tally: Tally) -> Answer {
     let count = tally.found.len() + tally.unreadable.len();
-    let found = tally.found.into_iter().map(|(order_id, finding)| Found {
-        order_id,
-        concern: finding.concern.as_str().to_owned(),
-        since: Some(finding.since.to_rfc3339()),
-    });
-    let unreadable = tally.unreadable.into_iter();
-    let unreadable = unreadable.map(|order_id| Found { order_id, concern: UNREADABLE.to_owned(), since: None });
-    let found = found.chain(unreadable).take(ANSWERED_MAX).collect();
+    let found = |order_id, concern: &str, since| Found { order_id, concern: concern.to_owned(), since };
+    let concerning = tally
+        .found
+        .into_iter()
+        .map(|(order, Finding { concern, since })| found(order, concern.as_str(), Some(since.to_rfc3339())));
+    let unreadable = tally.unreadable.into_iter().map(|order| found(order, UNREADABLE, None));
+    let found = concerning.chain(unreadable).take(ANSWERED_MAX).collect();
     Answer { checked: tally.checked, count, found, next: tally.next }
 }
