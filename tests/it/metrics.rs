@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use adapters::testing::{Fault, FaultPlan};
-use lambda::log::{WideEvent, field, metric};
+use lambda::log::{WideEvent, event, field, metric};
 use protocols::cloudevents;
 use serde_json::{Value, json};
 
@@ -12,7 +12,6 @@ use crate::support::*;
 
 const TEMPLATE: &str = include_str!("../../infra/template.yaml");
 const RUNBOOK: &str = include_str!("../../infra/README.md");
-const NAMESPACE: &str = "Sampan";
 /// Metrics of AWS that are watched, with their dimension. Sources: SQS developer guide, "Available CloudWatch metrics";
 /// Lambda developer guide, "Types of metrics for Lambda functions"; API Gateway developer guide, "Work with metrics for HTTP
 /// APIs".
@@ -23,8 +22,6 @@ const OF_AWS: [(&str, &str, &[&str]); 5] = [
     ("AWS/Lambda", "Errors", &["FunctionName"]),
     ("AWS/ApiGateway", "5xx", &["ApiId"]),
 ];
-/// Counters that are for queries of the log alone.
-const UNWATCHED: [&str; 2] = [metric::UNRECOGNISED_STATUS, metric::AUDIT_FOUND];
 
 /// A metric with the names of its dimensions.
 type Named = (String, String, Vec<String>);
@@ -98,10 +95,10 @@ fn watched() -> BTreeSet<Named> {
 
 /// What the code can tell, by its tables.
 fn told() -> BTreeSet<Named> {
-    let counters = metric::COUNTERS.map(|name| named(NAMESPACE, name, &[field::FUNCTION]));
-    let of_events = metric::OF_EVENTS
-        .iter()
-        .flat_map(|of_event| of_event.dimensions.iter().map(|dimensions| named(NAMESPACE, of_event.name, dimensions)));
+    let counters = metric::COUNTERS.map(|name| named(metric::NAMESPACE, name, &[field::FUNCTION]));
+    let of_events = metric::OF_EVENTS.iter().flat_map(|of_event| {
+        of_event.dimensions.iter().map(|dimensions| named(metric::NAMESPACE, of_event.name, dimensions))
+    });
     counters.into_iter().chain(of_events).collect()
 }
 
@@ -112,7 +109,7 @@ fn what_alarms_and_dashboard_watch_is_told_by_the_code_with_the_same_dimensions_
     let known: BTreeSet<Named> = told.union(&of_aws).cloned().collect();
     assert_eq!(watched.difference(&known).collect::<Vec<_>>(), Vec::<&Named>::new(), "watched, and told by nobody");
     let unwatched: BTreeSet<&str> = told.difference(&watched).map(|(_, name, _)| name.as_str()).collect();
-    assert_eq!(unwatched, UNWATCHED.into(), "told, and watched by nobody");
+    assert_eq!(unwatched, metric::UNWATCHED.into(), "told, and watched by nobody");
     assert!(of_alarms().len() >= 43 && of_dashboard().len() >= 45);
 }
 
@@ -128,17 +125,6 @@ fn every_alarm_has_its_steps_in_the_runbook_names_a_command_and_tells_whoever_is
         let tells_its_end =
             block.lines().any(|line| line.trim().starts_with("OKActions:") && line.contains("AlarmTopicArn"));
         assert_ne!(tells_its_end, is_told_each_night, "{name}");
-    }
-}
-
-#[test]
-fn status_tells_in_a_terminal_of_every_counter_that_an_alarm_watches() {
-    const STATUS: &str = include_str!("../../infra/ops/src/status/activity.rs");
-    // Told otherwise: by the outcome `failed`, and by what waits in quarantine.
-    let told_otherwise = [metric::SWEEP_FAILED, metric::IMAGE_REFUSED];
-    let watched = metric::COUNTERS.iter().filter(|name| !UNWATCHED.contains(name) && !told_otherwise.contains(name));
-    for name in watched {
-        assert!(STATUS.contains(&format!("(\"{name}\", ")), "{name}");
     }
 }
 
@@ -196,10 +182,10 @@ async fn unavailable() -> Vec<WideEvent> {
 /// Which function logs events of this kind, by its name in the template.
 fn function_of(event: &WideEvent) -> &'static str {
     match event.get(field::EVENT).and_then(Value::as_str).unwrap() {
-        "webhook.received" => "WebhookIntake",
-        "record.processed" => "StatusWriter",
-        "callback.received" => "PaymentCallback",
-        "request.answered" => "OrdersApi",
+        event::WEBHOOK_RECEIVED => "WebhookIntake",
+        event::RECORD_PROCESSED => "StatusWriter",
+        event::CALLBACK_RECEIVED => "PaymentCallback",
+        event::REQUEST_ANSWERED => "OrdersApi",
         other => panic!("whose is {other}?"),
     }
 }
@@ -227,7 +213,7 @@ async fn emitted() -> BTreeSet<Emitted> {
 /// What alarms watch of our own, with the function that they watch, and the outcome.
 fn of_alarms_by_function() -> Vec<Emitted> {
     let blocks = resources("AWS::CloudWatch::Alarm").into_iter().zip(of_alarms());
-    let ours = blocks.filter(|(_, (namespace, ..))| namespace == NAMESPACE);
+    let ours = blocks.filter(|(_, (namespace, ..))| namespace == metric::NAMESPACE);
     ours.map(|(block, named)| {
         let dimensions = value(block, "Dimensions:");
         let of = |before: &str| dimensions.split(before).nth(1).map(|rest| rest.split(' ').next().unwrap().to_owned());

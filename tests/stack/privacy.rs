@@ -5,6 +5,7 @@ use std::sync::Arc;
 use adapters::ports::ImageQueue;
 use anyhow::ensure;
 use domain::{Currency, Gateway, Money, MovementKind, PaymentEvent, TransactionId};
+use protocols::log::event;
 use reqwest::Method;
 use sampan::http::Request;
 use sampan::local;
@@ -53,15 +54,15 @@ pub async fn canaries(stage: Arc<Stage>) -> anyhow::Result<()> {
 
     let logs = local::logs(&stage.directory, &stage.session.stack).await?;
     let lines = logs.lines().count();
-    for event in [
-        "webhook.received",
-        "record.processed",
-        "request.answered",
-        "callback.received",
-        "sweep.finished",
-        "image.synced",
+    for told in [
+        event::WEBHOOK_RECEIVED,
+        event::RECORD_PROCESSED,
+        event::REQUEST_ANSWERED,
+        event::CALLBACK_RECEIVED,
+        event::SWEEP_FINISHED,
+        event::IMAGE_SYNCED,
     ] {
-        ensure!(logs.contains(event), "no {event} in the logs: they were not read");
+        ensure!(logs.contains(told), "no {told} in the logs: they were not read");
     }
     let secrets = secrets_of(&std::fs::read_to_string(root().join("infra/local/secrets.json"))?)?;
     ensure!(secrets.len() >= 4, "only {} secrets were looked for", secrets.len());

@@ -10,7 +10,7 @@ use domain::ImageRequest;
 use futures::stream::{self, StreamExt};
 use lambda::batch::{self, NoMessageId, Record};
 use lambda::deadline::Deadline;
-use lambda::log::{Log, WideEvent, field, metric};
+use lambda::log::{Log, WideEvent, event, field, metric};
 use protocols::images;
 
 pub use crate::sync::Studio;
@@ -81,14 +81,13 @@ async fn set_aside(quarantine: &impl Quarantine, record: &Record, reason: String
 
 /// The one event that is logged of a record.
 fn line(record: &Record, request: Option<&ImageRequest>, ending: &Ending, costs: &Costs, took_ms: i64) -> WideEvent {
-    const SYNCED: &str = "image.synced";
     let line = match ending {
-        Ending::Synced(synced) => WideEvent::new(SYNCED, synced.as_str()),
-        Ending::Quarantined(reason) => WideEvent::new(SYNCED, "quarantined")
+        Ending::Synced(synced) => WideEvent::new(event::IMAGE_SYNCED, synced.as_str()),
+        Ending::Quarantined(reason) => WideEvent::new(event::IMAGE_SYNCED, "quarantined")
             .with(field::REASON, reason.as_str())
             .with_metric(metric::IMAGE_REFUSED),
-        Ending::Failed(error) => WideEvent::new(SYNCED, "failed").with_failure(error),
-        Ending::HandedBack => WideEvent::new(SYNCED, "handed_back"),
+        Ending::Failed(error) => WideEvent::new(event::IMAGE_SYNCED, "failed").with_failure(error),
+        Ending::HandedBack => WideEvent::new(event::IMAGE_SYNCED, "handed_back"),
     };
     line.with(field::SQS_MESSAGE_ID, record.message_id.as_str())
         .with(field::SQS_RECEIVE_COUNT, record.receive_count)

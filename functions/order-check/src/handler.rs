@@ -10,7 +10,7 @@ use adapters::ports::{Ledger, LedgerPlace, OrderStore, TradeStore};
 use domain::{Concern, Finding, OrderId, UnixMillis, check};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use lambda::deadline::Deadline;
-use lambda::log::{Log, WideEvent, field, metric};
+use lambda::log::{Log, WideEvent, event, field, metric};
 use protocols::checks::{self, Found, UNREADABLE};
 
 /// How far back captures are looked at, in milliseconds: 60 days. What asks for a person that long stood in 60 checks.
@@ -96,7 +96,7 @@ async fn go_through(
 
 /// Keeps what a look brought, and tells of an order once.
 fn take(looked: Looked, tally: &mut Tally, log: &impl Log) {
-    let event = |order: &OrderId, what| WideEvent::new("order.found", what).with(field::ORDER_ID, order.as_str());
+    let event = |order: &OrderId, what| WideEvent::new(event::ORDER_FOUND, what).with(field::ORDER_ID, order.as_str());
     match looked {
         Looked::Well => {}
         Looked::Found(order, finding) => {
@@ -149,7 +149,7 @@ fn conclude(tally: &Tally, ended: &Result<(), PortError>, is_from_the_start: boo
         (metric::PAID_NOT_CREATED, count(Concern::PaidNotCreated)),
         (metric::CHECK_UNFINISHED, u64::from(outcome != "finished")),
     ];
-    let event = WideEvent::new("orders.checked", outcome).with(field::ORDERS_CHECKED, tally.checked);
+    let event = WideEvent::new(event::ORDERS_CHECKED, outcome).with(field::ORDERS_CHECKED, tally.checked);
     let told = counts.into_iter().filter(|(_, count)| is_whole || *count > 0);
     let event = told.fold(event, |event, (name, count)| event.with_count(name, count));
     match ended {

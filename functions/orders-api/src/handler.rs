@@ -7,7 +7,7 @@ use adapters::secrets::SecretCache;
 use domain::{OrderId, Origin, TradeKey, UnixMillis};
 use lambda::deadline::Deadline;
 use lambda::http::{NotAnswered, Request, Response, before, refused_event};
-use lambda::log::{Log, WideEvent, field, metric};
+use lambda::log::{Log, WideEvent, event, field, metric};
 use protocols::{Refusal, orders_api};
 use rust_decimal::Decimal;
 
@@ -122,13 +122,12 @@ async fn answer(
 
 /// The answer, and the event with its outcome.
 fn conclude(answered: Result<Response, NotAnswered>) -> (Response, WideEvent) {
-    const ANSWERED: &str = "request.answered";
     let (response, event) = match answered {
         Ok(response) => {
-            let refused = response.refusal.map(|refusal| refused_event(ANSWERED, refusal));
-            (response, refused.unwrap_or_else(|| WideEvent::new(ANSWERED, "answered")))
+            let refused = response.refusal.map(|refusal| refused_event(event::REQUEST_ANSWERED, refusal));
+            (response, refused.unwrap_or_else(|| WideEvent::new(event::REQUEST_ANSWERED, "answered")))
         }
-        Err(not_answered) => not_answered.conclude(ANSWERED),
+        Err(not_answered) => not_answered.conclude(event::REQUEST_ANSWERED),
     };
     match response.refusal {
         Some(Refusal::Damaged(_)) => (response, event.with_metric(metric::ORDER_DAMAGED)),

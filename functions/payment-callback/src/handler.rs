@@ -7,12 +7,9 @@ use adapters::secrets::SecretCache;
 use domain::{Gateway, MovementKind, PaymentEvent, Recorded, UnixMillis};
 use lambda::deadline::Deadline;
 use lambda::http::{NotAnswered, Request, Response, before};
-use lambda::log::{Log, WideEvent, field, metric};
+use lambda::log::{Log, WideEvent, event, field, metric};
 use protocols::Refusal;
 use protocols::gateway::{Callback, Item, Unverified, acknowledgement};
-
-/// The kind of every line that is logged here.
-const RECEIVED: &str = "callback.received";
 
 /// What a callback is checked with: the secrets and their cache, PayPal's certificates and theirs.
 type Keys<'a, S, C> = (&'a S, &'a SecretCache, &'a C, &'a CertificateCache);
@@ -37,7 +34,7 @@ pub async fn handle(
     let response = match taken {
         Ok(response) => response,
         Err(not_answered) => {
-            let (response, event) = not_answered.conclude(RECEIVED);
+            let (response, event) = not_answered.conclude(event::CALLBACK_RECEIVED);
             events.push(event);
             response
         }
@@ -76,9 +73,11 @@ async fn take(
     for item in verified_items(&callback, gateway, now, keys).await? {
         events.push(match item {
             Item::Movement(payment) => movement_event(payment.event(), ledger.record(&payment).await?),
-            Item::Silent { kind } => WideEvent::new(RECEIVED, "acknowledged").with(field::CALLBACK_TYPE, kind),
+            Item::Silent { kind } => {
+                WideEvent::new(event::CALLBACK_RECEIVED, "acknowledged").with(field::CALLBACK_TYPE, kind)
+            }
             Item::Unknown { kind } => {
-                let event = WideEvent::new(RECEIVED, "acknowledged").with(field::CALLBACK_TYPE, kind);
+                let event = WideEvent::new(event::CALLBACK_RECEIVED, "acknowledged").with(field::CALLBACK_TYPE, kind);
                 event.with(field::OTHER_COUNT, 1)
             }
         });
@@ -110,7 +109,7 @@ async fn verified_items(
 
 /// What is logged of a movement.
 fn movement_event(payment: &PaymentEvent, recorded: Recorded) -> WideEvent {
-    let event = WideEvent::new(RECEIVED, recorded.as_str())
+    let event = WideEvent::new(event::CALLBACK_RECEIVED, recorded.as_str())
         .with(field::PAYMENT_KEY, payment.payment.to_string())
         .with(field::PAYMENT_KIND, payment.kind.as_str())
         .with(field::PAYMENT_TRANSACTION, payment.transaction_id.as_str());

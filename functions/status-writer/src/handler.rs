@@ -10,7 +10,7 @@ use domain::{AfterSale, AfterSaleState, Event, TradeReport, TradeStatus, UnixMil
 use futures::stream::{self, StreamExt};
 use lambda::batch::{self, NoMessageId, Record};
 use lambda::deadline::Deadline;
-use lambda::log::{Log, WideEvent, field, metric};
+use lambda::log::{Log, WideEvent, event, field, metric};
 use protocols::cloudevents;
 
 use crate::batch::{Gathered, Position};
@@ -76,12 +76,13 @@ async fn before(deadline: Deadline, clock: &impl Clock, write: Write<'_>) -> End
 
 /// The one event that is logged of a record.
 fn line(record: &Record, read: Option<Event>, ending: &Ending, now: UnixMillis) -> WideEvent {
-    const PROCESSED: &str = "record.processed";
     let line = match ending {
-        Ending::Taken(outcome) => WideEvent::new(PROCESSED, outcome.as_str()),
-        Ending::Quarantined(reason) => WideEvent::new(PROCESSED, "quarantined").with(field::REASON, reason.as_str()),
-        Ending::Failed(error) => WideEvent::new(PROCESSED, "failed").with_failure(error),
-        Ending::HandedBack => WideEvent::new(PROCESSED, "handed_back"),
+        Ending::Taken(outcome) => WideEvent::new(event::RECORD_PROCESSED, outcome.as_str()),
+        Ending::Quarantined(reason) => {
+            WideEvent::new(event::RECORD_PROCESSED, "quarantined").with(field::REASON, reason.as_str())
+        }
+        Ending::Failed(error) => WideEvent::new(event::RECORD_PROCESSED, "failed").with_failure(error),
+        Ending::HandedBack => WideEvent::new(event::RECORD_PROCESSED, "handed_back"),
     };
     let line = line
         .with(field::SQS_MESSAGE_ID, record.message_id.as_str())

@@ -6,7 +6,7 @@ use adapters::secrets::SecretCache;
 use domain::{ShopId, SourceName};
 use lambda::deadline::Deadline;
 use lambda::http::{NotAnswered, Request, Response, before};
-use lambda::log::{Log, WideEvent, field};
+use lambda::log::{Log, WideEvent, event, field};
 use protocols::{Channel, Content, Delivery, Refusal};
 use serde::Serialize;
 
@@ -79,22 +79,21 @@ async fn take(
 
 /// The answer, and the event with its outcome.
 fn conclude(taken: Result<Content, NotAnswered>) -> (Response, WideEvent) {
-    const RECEIVED: &str = "webhook.received";
     let accepted = Response::json(200, &Accepted { status: "accepted" });
     match taken {
         Ok(Content::Events(events)) => {
             let first = events.first().and_then(|event| event.event().id());
-            let event = WideEvent::new(RECEIVED, "accepted").with(field::EVENT_COUNT, events.len());
+            let event = WideEvent::new(event::WEBHOOK_RECEIVED, "accepted").with(field::EVENT_COUNT, events.len());
             (accepted, event.with(field::EVENT_ID, first))
         }
         Ok(Content::Product { kind, message_id }) => {
-            let event = WideEvent::new(RECEIVED, "acknowledged").with(field::PUSH_TYPE, kind);
+            let event = WideEvent::new(event::WEBHOOK_RECEIVED, "acknowledged").with(field::PUSH_TYPE, kind);
             (accepted, event.with(field::EVENT_ID, message_id.as_str()).with(field::PRODUCT_COUNT, 1))
         }
         Ok(Content::Other { kind, message_id }) => {
-            let event = WideEvent::new(RECEIVED, "acknowledged").with(field::PUSH_TYPE, kind);
+            let event = WideEvent::new(event::WEBHOOK_RECEIVED, "acknowledged").with(field::PUSH_TYPE, kind);
             (accepted, event.with(field::EVENT_ID, message_id.as_str()).with(field::OTHER_COUNT, 1))
         }
-        Err(not_answered) => not_answered.conclude(RECEIVED),
+        Err(not_answered) => not_answered.conclude(event::WEBHOOK_RECEIVED),
     }
 }

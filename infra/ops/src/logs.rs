@@ -6,24 +6,40 @@ use anyhow::Context;
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
 use domain::UnixMillis;
-use serde::Deserialize;
+use protocols::log::field;
+use serde_json::{Map, Value};
 
 use crate::stack::Session;
 
-/// A structured line of a function, as far as an operator asks after it.
-#[derive(Debug, Clone, Deserialize)]
-pub struct LogLine {
-    /// What became of it.
-    pub outcome: String,
-    /// The event's sender.
-    #[serde(rename = "event.source")]
-    pub event_source: Option<String>,
-    /// The sender's id of the event.
-    #[serde(rename = "event.id")]
-    pub event_id: Option<String>,
-    /// The queue's id of the message.
-    #[serde(rename = "sqs.message_id")]
-    pub message_id: Option<String>,
+/// A structured line of a function. Its fields are named in `protocols::log`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line(Map<String, Value>);
+
+impl Line {
+    /// Reads one; nothing where Lambda, and not a function, wrote it.
+    pub(crate) fn read(line: &str) -> Option<Self> {
+        serde_json::from_str(line).ok().map(Self)
+    }
+
+    /// A field that is a text.
+    pub(crate) fn text(&self, field: &str) -> Option<&str> {
+        self.0.get(field)?.as_str()
+    }
+
+    /// A field that counts.
+    pub(crate) fn count(&self, field: &str) -> Option<u64> {
+        self.0.get(field)?.as_u64()
+    }
+
+    /// A field that tells milliseconds: less than nought where the clock of whoever sent it is ahead of ours.
+    pub(crate) fn milliseconds(&self, field: &str) -> Option<i64> {
+        self.0.get(field)?.as_i64()
+    }
+
+    /// What kind of work it is of, and how that ended.
+    pub(crate) fn ended(&self) -> Option<(&str, &str)> {
+        self.text(field::EVENT).zip(self.text(field::OUTCOME))
+    }
 }
 
 /// How late a line may come: CloudWatch takes lines in after seconds, and those of several instances in any order.
@@ -91,9 +107,9 @@ impl Follower {
 }
 
 /// The structured lines of a function since a moment; other lines are left out.
-pub async fn structured(session: &Session, folder: &str, since: UnixMillis) -> anyhow::Result<Vec<LogLine>> {
+pub async fn structured(session: &Session, folder: &str, since: UnixMillis) -> anyhow::Result<Vec<Line>> {
     let lines = lines(session, folder, since).await?;
-    Ok(lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    Ok(lines.iter().filter_map(|line| Line::read(line)).collect())
 }
 
 #[cfg(test)]

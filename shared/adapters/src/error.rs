@@ -1,26 +1,33 @@
 //! What went wrong at a port, and what the caller can make of it.
 
 /// Whether the thing that was asked for may have happened all the same (law 4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Certainty {
     /// It did not happen.
+    #[error("it did not happen")]
     Determinate,
     /// It may have happened. Whatever is not known to be determinate is this.
+    #[error("it may have happened")]
     Indeterminate,
 }
 
 /// Why it failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Cause {
     /// The service wants us to be slower.
+    #[error("throttled")]
     Throttled,
     /// The service cannot be reached or is failing.
+    #[error("away")]
     Away,
     /// The service understood and refused: wrong permissions, a missing table, an invalid request.
+    #[error("rejected")]
     Rejected,
     /// What is stored, or was answered, is not of the form that we write.
+    #[error("unreadable")]
     Unreadable,
     /// Others changed the same thing each time that we tried.
+    #[error("contended")]
     Contended,
 }
 
@@ -48,7 +55,7 @@ impl Disposition {
 
 /// A port could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
-#[error("{operation} failed ({cause:?}, {certainty:?})")]
+#[error("{operation} failed: {cause}, {certainty}")]
 pub struct PortError {
     /// Which verb of which port.
     pub operation: &'static str,

@@ -11,7 +11,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use crate::log::{Log, Stdout, WideEvent, field};
+use crate::log::{Log, Stdout, WideEvent, event, field};
 
 /// Takes down warnings from now on.
 pub fn init() {
@@ -34,7 +34,7 @@ impl<L: Log + Send + Sync + 'static> Subscriber for Warnings<L> {
         let mut said = Fields::default();
         event.record(&mut said);
         let metadata = event.metadata();
-        let line = WideEvent::new("library.warned", &metadata.level().as_str().to_ascii_lowercase());
+        let line = WideEvent::new(event::LIBRARY_WARNED, &metadata.level().as_str().to_ascii_lowercase());
         let line = line.with(field::LIBRARY, metadata.target());
         let with = |line: WideEvent, (name, text)| line.with(&format!("{}.{name}", field::LIBRARY), text);
         self.0.write(said.0.into_iter().fold(line, with));
@@ -90,7 +90,7 @@ mod tests {
             span.in_scope(|| tracing::warn!(target: "sdk", event = "retried", attempt = 2, "slow {}", "down"));
             tracing::error!(target: "runtime", "gone");
         });
-        let warned = |level: &str, library: &str| WideEvent::new("library.warned", level).with("library", library);
+        let warned = |level: &str, library: &str| WideEvent::new(event::LIBRARY_WARNED, level).with("library", library);
         let expected = [
             warned("warn", "sdk")
                 .with("library.message", "slow down")

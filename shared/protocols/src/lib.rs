@@ -15,6 +15,7 @@ pub mod flat_hmac;
 pub mod gateway;
 pub mod images;
 mod json;
+pub mod log;
 mod mac;
 pub mod marketplace;
 pub mod orders_api;

@@ -5,42 +5,27 @@ use std::collections::{BTreeMap, HashMap};
 
 use comfy_table::Table;
 use domain::{Recorded, UnixMillis};
-use serde::Deserialize;
+use protocols::log::field;
 
 use super::plan::{EventKey, Planned};
-use crate::logs::{LogLine, lines, structured};
+use crate::logs::{Line, structured};
 use crate::stack::Session;
 use crate::table::{count, table};
 
 /// How a push that is no event ends in the intake, an event in the writer, and a movement in the ledger.
 const OUTCOMES: [&str; 7] = ["applied", "duplicate", "conflict", "stale", "quarantined", "failed", "acknowledged"];
 
-/// A line of payment-callback: of a movement under its payment, of what moves no money under its type.
-#[derive(Debug, Deserialize)]
-struct CallbackLine {
-    outcome: String,
-    #[serde(rename = "payment.key")]
-    payment: Option<String>,
-    #[serde(rename = "payment.kind")]
-    kind: Option<String>,
-    #[serde(rename = "payment.transaction")]
-    transaction: Option<String>,
-    #[serde(rename = "event.source")]
-    gateway: Option<String>,
-    #[serde(rename = "callback.type")]
-    silent: Option<String>,
-}
-
-impl CallbackLine {
-    /// Under what its callback was planned, the likeliest first: a contradiction has the name of what it contradicts,
-    /// and only its outcome tells them apart.
-    fn keys(&self) -> impl Iterator<Item = EventKey> {
-        let movement = self.payment.clone().zip(self.kind.as_ref().zip(self.transaction.as_ref()));
-        let movement = movement.map(|(payment, (kind, transaction))| (payment, format!("{kind}#{transaction}")));
-        let is_conflict = self.outcome == Recorded::Conflict.as_str();
-        let contradiction = movement.clone().filter(|_| is_conflict).map(|(payment, name)| (payment, otherwise(&name)));
-        [contradiction, movement, self.gateway.clone().zip(self.silent.clone())].into_iter().flatten()
-    }
+/// Under what the callback of this line was planned, the likeliest first. A movement's is planned under its payment, what
+/// moves no money under its type; a contradiction has the name of what it contradicts, and only its outcome tells them
+/// apart.
+fn callback_keys(line: &Line) -> impl Iterator<Item = EventKey> {
+    let text = |field| line.text(field).map(str::to_owned);
+    let kind = text(field::PAYMENT_KIND).zip(text(field::PAYMENT_TRANSACTION));
+    let movement = text(field::PAYMENT_KEY).zip(kind.map(|(kind, transaction)| format!("{kind}#{transaction}")));
+    let is_conflict = line.text(field::OUTCOME) == Some(Recorded::Conflict.as_str());
+    let contradiction = movement.clone().filter(|_| is_conflict).map(|(payment, name)| (payment, otherwise(&name)));
+    let silent = text(field::EVENT_SOURCE).zip(text(field::CALLBACK_TYPE));
+    [contradiction, movement, silent].into_iter().flatten()
 }
 
 /// Under what a contradiction is planned.
@@ -111,31 +96,31 @@ impl Tally {
 
     /// Reads the outcomes afresh, and tells how many there are.
     pub(super) async fn read_outcomes(&mut self, session: &Session, since: UnixMillis) -> anyhow::Result<usize> {
-        let mut told: Vec<(Option<usize>, String)> = Vec::new();
+        let mut told: Vec<(Option<usize>, Line)> = Vec::new();
         for function in ["webhook-intake", "status-writer"] {
             let lines = structured(session, function, since).await?;
-            told.extend(lines.into_iter().map(|line| (self.kind_of(&line), line.outcome)));
+            told.extend(lines.into_iter().map(|line| (self.kind_of(&line), line)));
         }
-        let callbacks = lines(session, "payment-callback", since).await?;
-        let callbacks = callbacks.iter().filter_map(|line| serde_json::from_str::<CallbackLine>(line).ok());
-        let kind_of = |line: &CallbackLine| line.keys().find_map(|key| self.events.get(&key).copied());
-        told.extend(callbacks.map(|line| (kind_of(&line), line.outcome)));
+        let callbacks = structured(session, "payment-callback", since).await?;
+        let kind_of = |line: &Line| callback_keys(line).find_map(|key| self.events.get(&key).copied());
+        told.extend(callbacks.into_iter().map(|line| (kind_of(&line), line)));
         self.rows.iter_mut().for_each(|row| row.outcomes.clear());
         let mut counted = 0;
         // Intake also tells that it accepted an event; what became of it is the writer's word.
-        for (index, outcome) in told.into_iter().filter(|(_, outcome)| OUTCOMES.contains(&outcome.as_str())) {
-            if let Some(row) = index.and_then(|index| self.rows.get_mut(index)) {
-                *row.outcomes.entry(outcome).or_default() += 1;
+        for (index, line) in told {
+            let outcome = line.text(field::OUTCOME).filter(|outcome| OUTCOMES.contains(outcome));
+            if let Some((row, outcome)) = index.and_then(|index| self.rows.get_mut(index)).zip(outcome) {
+                *row.outcomes.entry(outcome.to_owned()).or_default() += 1;
                 counted += 1;
             }
         }
         Ok(counted)
     }
 
-    fn kind_of(&self, line: &LogLine) -> Option<usize> {
-        let key = line.event_source.clone().zip(line.event_id.clone());
-        let event = key.and_then(|key| self.events.get(&key));
-        event.or_else(|| self.messages.get(line.message_id.as_ref()?)).copied()
+    fn kind_of(&self, line: &Line) -> Option<usize> {
+        let text = |field| line.text(field).map(str::to_owned);
+        let event = text(field::EVENT_SOURCE).zip(text(field::EVENT_ID)).and_then(|key| self.events.get(&key));
+        event.or_else(|| self.messages.get(line.text(field::SQS_MESSAGE_ID)?)).copied()
     }
 
     /// The closing table.

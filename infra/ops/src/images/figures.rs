@@ -3,12 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use comfy_table::Table;
-use serde::Deserialize;
+use protocols::log::{event, field};
 
+use crate::logs::Line;
 use crate::table::table;
-
-/// What the line of a picture is called.
-const SYNCED: &str = "image.synced";
 
 /// What a picture can end as: its word in the log, and what that means.
 const OUTCOMES: [(&str, &str); 7] = [
@@ -20,25 +18,6 @@ const OUTCOMES: [(&str, &str); 7] = [
     ("failed", "not to be had now; its request is handed out again"),
     ("handed_back", "the run's time was over; its request is handed out again"),
 ];
-
-/// A line of image-sync, as far as it is counted.
-#[derive(Debug, Deserialize)]
-struct Line {
-    event: String,
-    outcome: String,
-    #[serde(rename = "image.key")]
-    key: Option<String>,
-    #[serde(rename = "image.digest")]
-    digest: Option<String>,
-    #[serde(default, rename = "image.bytes")]
-    bytes: u64,
-    #[serde(default, rename = "image.requests")]
-    requests: u64,
-    #[serde(default, rename = "image.puts")]
-    puts: u64,
-    #[serde(default, rename = "image.thumbnails")]
-    thumbnails: u64,
-}
 
 /// The sums.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,21 +39,23 @@ pub struct Figures {
 impl Figures {
     /// Takes a line in, if it is of a picture.
     pub(crate) fn add(&mut self, line: &str) {
-        let Some(line) = serde_json::from_str::<Line>(line).ok().filter(|line| line.event == SYNCED) else { return };
-        let waits = matches!(line.outcome.as_str(), "failed" | "handed_back");
-        if let Some(key) = line.key {
+        let Some(line) = Line::read(line) else { return };
+        let Some((event::IMAGE_SYNCED, outcome)) = line.ended() else { return };
+        let waits = matches!(outcome, "failed" | "handed_back");
+        if let Some(key) = line.text(field::IMAGE_KEY) {
             if waits {
-                self.waiting.insert(key)
+                self.waiting.insert(key.to_owned())
             } else {
-                self.waiting.remove(&key)
+                self.waiting.remove(key)
             };
         }
-        *self.outcomes.entry(line.outcome).or_default() += 1;
-        self.digests.extend(line.digest);
-        self.bytes += line.bytes;
-        self.requests += line.requests;
-        self.puts += line.puts;
-        self.thumbnails += line.thumbnails;
+        *self.outcomes.entry(outcome.to_owned()).or_default() += 1;
+        self.digests.extend(line.text(field::IMAGE_DIGEST).map(str::to_owned));
+        let count = |field| line.count(field).unwrap_or_default();
+        self.bytes += count(field::IMAGE_BYTES);
+        self.requests += count(field::IMAGE_REQUESTS);
+        self.puts += count(field::IMAGE_PUTS);
+        self.thumbnails += count(field::IMAGE_THUMBNAILS);
     }
 
     /// Pictures that ended so.

@@ -16,10 +16,7 @@ use super::shop::{self, Work};
 use super::tally::Tally;
 use super::time::RunTime;
 use crate::deadline::Deadline;
-use crate::log::{Log, WideEvent, field, metric};
-
-/// The event of a sweep that ended, however it did.
-pub(super) const FINISHED: &str = "sweep.finished";
+use crate::log::{Log, WideEvent, event, field, metric};
 
 /// What bounds a run.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +69,7 @@ fn without_shops(request: &Request, whose: &Whose, all_are_usable: bool, log: &i
     }
     let follows_the_clock = SweepKind::from_name(request.kind()).is_some_and(SweepKind::follows_the_clock);
     let is_well = follows_the_clock && all_are_usable;
-    let event = WideEvent::new(FINISHED, Outcome::Finished.as_str())
+    let event = WideEvent::new(event::SWEEP_FINISHED, Outcome::Finished.as_str())
         .with(field::SWEEP_KIND, request.kind())
         .with(field::EVENT_SOURCE, whose.marketplace.as_str())
         .with(field::SWEEP_LAG_S, is_well.then_some(0));
@@ -85,7 +82,7 @@ fn without_shops(request: &Request, whose: &Whose, all_are_usable: bool, log: &i
 fn secrets_event(unusable: &[&Unusable]) -> WideEvent {
     let sections: BTreeSet<&str> = unusable.iter().map(|one| one.section.as_str()).collect();
     let outcome = if unusable.is_empty() { "usable" } else { "unusable" };
-    let event = WideEvent::new("secrets.read", outcome);
+    let event = WideEvent::new(event::SECRETS_READ, outcome);
     let sections = sections.into_iter().collect::<Vec<_>>().join(", ");
     let event = if unusable.is_empty() { event } else { event.with(field::SECRETS, sections) };
     event.with_count(metric::SECRETS_UNUSABLE, Tally::number(unusable.len()))
@@ -101,7 +98,7 @@ fn counted(event: WideEvent, request: &Request, outcome: Outcome) -> WideEvent {
 
 /// The answer to a request that cannot be done as it is.
 pub fn refused(request: &Request, reason: &impl ToString, log: &impl Log) -> Answer {
-    let event = WideEvent::new(FINISHED, Outcome::Refused.as_str());
+    let event = WideEvent::new(event::SWEEP_FINISHED, Outcome::Refused.as_str());
     log.write(event.with(field::REASON, reason.to_string()));
     Answer { sweeps: vec![Swept::refused(request, reason)] }
 }

@@ -13,7 +13,7 @@ use super::lease::{Held, claim};
 use super::stop::Stop;
 use super::tally::Tally;
 use super::time::RunTime;
-use crate::log::{WideEvent, field, metric};
+use crate::log::{WideEvent, event, field, metric};
 
 /// What is done for one shop under its lease. Its future need not be sent between threads: a function's runtime has one.
 pub trait Work {
@@ -115,7 +115,7 @@ async fn begin<'a, S: Sweeps>(
 fn line(work: &impl Work, read_to: Option<UnixMillis>, outcome: Outcome, now: UnixMillis) -> WideEvent {
     let account = work.account();
     let source = format!("{}/{}", account.marketplace().as_str(), account.shop);
-    WideEvent::new(super::run::FINISHED, outcome.as_str())
+    WideEvent::new(event::SWEEP_FINISHED, outcome.as_str())
         .with(field::SWEEP_KIND, work.kind().as_str())
         .with(field::EVENT_SOURCE, source)
         .with(field::SWEEP_LAG_S, lag_s(work.kind(), read_to, now))

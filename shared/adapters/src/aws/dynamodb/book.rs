@@ -17,8 +17,7 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
 use super::super::error::classify;
-use super::cell::Item;
-use super::items::{checked, integer, money, text, time as millis};
+use super::attributes::{Item, checked, integer, money, number, string, text, time as millis};
 use super::orders::{DynamoOrders, by, by_text};
 use crate::error::{Cause, Certainty, PortError};
 use crate::ports::{OrderBook, Refunded};
@@ -33,14 +32,6 @@ const REFUND: &str = "orders.refund";
 const DATE: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
 /// DynamoDB's word for a part of a transaction whose condition was lost. Source: TransactWriteItems, Errors.
 const CONDITION_LOST: &str = "ConditionalCheckFailed";
-
-fn string(name: &str, value: impl Into<String>) -> (String, AttributeValue) {
-    (name.to_owned(), AttributeValue::S(value.into()))
-}
-
-fn number(name: &str, value: impl ToString) -> (String, AttributeValue) {
-    (name.to_owned(), AttributeValue::N(value.to_string()))
-}
 
 fn amount(name: &str, money: Money) -> [(String, AttributeValue); 2] {
     [number(&format!("{name}_minor"), money.minor()), string(&format!("{name}_currency"), money.currency().code())]

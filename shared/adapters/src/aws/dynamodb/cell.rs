@@ -4,6 +4,7 @@
 //! it and no lock. A lost condition brings the item as it was, which tells what became of the report.
 
 use std::cmp::Ordering;
+#[cfg(test)]
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
@@ -12,10 +13,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 use domain::{Outcome, UnixMillis};
 
 use super::super::error::classify;
+use super::attributes::{Item, moment};
 use crate::error::{Cause, Certainty, PortError};
-
-/// An item, or a part of one.
-pub(super) type Item = HashMap<String, AttributeValue>;
 
 /// How often a write is tried again because others wrote in between. Each loss means that somebody's
 /// better report came in, so that more than a few mean that something is wrong.
@@ -120,22 +119,7 @@ impl Cell {
 /// A value as it is compared: a number by its size, a text by its bytes, and what is missing before all.
 fn ranked(value: Option<&AttributeValue>) -> (Option<u64>, Option<&str>) {
     let whole = |value: &AttributeValue| value.as_n().ok()?.parse().ok();
-    (value.and_then(whole), value.and_then(string))
-}
-
-/// A time as an attribute.
-pub(super) fn moment(time: UnixMillis) -> AttributeValue {
-    AttributeValue::N(time.get().to_string())
-}
-
-/// A number attribute as a time.
-pub(super) fn number(value: &AttributeValue) -> Option<UnixMillis> {
-    value.as_n().ok()?.parse().ok().and_then(|millis| UnixMillis::new(millis).ok())
-}
-
-/// A string attribute.
-pub(super) fn string(value: &AttributeValue) -> Option<&str> {
-    value.as_s().ok().map(String::as_str)
+    (value.and_then(whole), value.and_then(|value| value.as_s().ok()).map(String::as_str))
 }
 
 /// Takes reports of one item in. One conditional write holds them all; when its condition is lost, the
@@ -163,6 +147,18 @@ pub(super) async fn take_in(
         }
     }
     Err(PortError::new(operation, Cause::Contended, Certainty::Determinate))
+}
+
+/// The same of one report.
+pub(super) async fn take_one(
+    client: &Client,
+    operation: &'static str,
+    address: Address<'_>,
+    cell: Cell,
+    constants: &[(&'static str, String)],
+) -> Result<Outcome, PortError> {
+    let outcomes = take_in(client, operation, address, vec![cell], constants).await?;
+    outcomes.first().copied().ok_or(PortError::unreadable(operation))
 }
 
 /// One conditional write. `None` when it was done; the item as it is when its condition was lost.

@@ -11,8 +11,9 @@ use domain::{
 };
 
 use super::super::error::classify;
-use super::cell::{Address, Cell, Item, moment, take_in};
-use super::items::{checked, integer, item_key, optional, query, text, time};
+use super::attributes::{Item, checked, integer, moment, optional, text, time};
+use super::cell::{Address, Cell, take_one};
+use super::items::{item_key, query};
 use super::products::PRODUCT;
 use crate::error::PortError;
 use crate::ports::Manifest;
@@ -129,11 +130,10 @@ impl DynamoManifest {
         Self { client: client.clone(), table }
     }
 
-    async fn take_one(&self, operation: &'static str, image: &ImageKey, cell: Cell) -> Result<Outcome, PortError> {
+    async fn take_in(&self, operation: &'static str, image: &ImageKey, cell: Cell) -> Result<Outcome, PortError> {
         let pk = image.product.to_string();
         let address = Address { table: &self.table, pk: &pk, sk: image.position.as_str() };
-        let outcomes = take_in(&self.client, operation, address, vec![cell], &[]).await?;
-        outcomes.first().copied().ok_or(PortError::unreadable(operation))
+        take_one(&self.client, operation, address, cell, &[]).await
     }
 }
 
@@ -155,11 +155,11 @@ impl Manifest for DynamoManifest {
     }
 
     async fn keep(&self, image: &ImageKey, record: &ImageRecord) -> Result<Outcome, PortError> {
-        self.take_one(KEEP, image, record_cell(record)).await
+        self.take_in(KEEP, image, record_cell(record)).await
     }
 
     async fn remove(&self, image: &ImageKey, seen_at: UnixMillis) -> Result<Outcome, PortError> {
-        self.take_one(REMOVE, image, Cell::greatest(vec![(REMOVED_AT, moment(seen_at))])).await
+        self.take_in(REMOVE, image, Cell::greatest(vec![(REMOVED_AT, moment(seen_at))])).await
     }
 
     async fn list(&self, after: Option<&ImageKey>) -> Result<Vec<(ImageKey, ImageEntry)>, PortError> {

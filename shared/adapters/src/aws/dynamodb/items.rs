@@ -1,4 +1,4 @@
-//! Reading items: pages of a query, batches, and what of an item is a fact.
+//! Reading items: pages of a query, of a table, and batches.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
@@ -8,11 +8,9 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use domain::id::InvalidText;
-use domain::{Currency, MessageId, Money, UnixMillis};
 
 use super::super::error::classify;
-use super::cell::{Item, number, string};
+use super::attributes::{Item, string, text};
 use crate::error::{Cause, Certainty, PortError};
 
 /// Pages of one query. A page is 1 MB, and no order or trade has items of half of that.
@@ -26,8 +24,7 @@ const LEFT_OUT_WAIT_MS: u64 = 25;
 
 /// The key of an item.
 pub(super) fn item_key(pk: String, sk: &str) -> Item {
-    let part = |name: &str, value: String| (name.to_owned(), AttributeValue::S(value));
-    HashMap::from([part("pk", pk), part("sk", sk.to_owned())])
+    HashMap::from([string("pk", pk), string("sk", sk)])
 }
 
 /// Every item under one partition key, by consistent reads.
@@ -124,42 +121,4 @@ async fn batch(
         }
     }
     Err(PortError::new(operation, Cause::Throttled, Certainty::Determinate))
-}
-
-/// A string attribute that must be there.
-pub(super) fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
-    item.get(name).and_then(string)
-}
-
-/// A time attribute, where the fact is there.
-pub(super) fn time(item: &Item, name: &str) -> Option<UnixMillis> {
-    item.get(name).and_then(number)
-}
-
-/// What may be absent: `Some(None)` where the item has no such attribute, `None` where it has one that does not read.
-pub(super) fn optional<T>(item: &Item, name: &str, read: impl FnOnce(&Item, &str) -> Option<T>) -> Option<Option<T>> {
-    match item.contains_key(name) {
-        true => read(item, name).map(Some),
-        false => Some(None),
-    }
-}
-
-/// A whole number.
-pub(super) fn integer<T: std::str::FromStr>(item: &Item, name: &str) -> Option<T> {
-    item.get(name)?.as_n().ok()?.parse().ok()
-}
-
-/// An amount: its minor units and its currency.
-pub(super) fn money(item: &Item, minor: &str, currency: &str) -> Option<Money> {
-    Money::new(integer(item, minor)?, Currency::from_code(text(item, currency)?).ok()?).ok()
-}
-
-/// A checked text of an attribute.
-pub(super) fn checked<T>(item: &Item, name: &str, new: fn(String) -> Result<T, InvalidText>) -> Option<T> {
-    text(item, name).and_then(|text| new(text.to_owned()).ok())
-}
-
-/// The marketplace's message of a fact.
-pub(super) fn message_id(item: &Item, name: &str) -> Option<MessageId> {
-    checked(item, name, MessageId::try_from)
 }

@@ -10,8 +10,8 @@ use domain::{MovementKind, OrderId, PaymentEvent, PaymentFacts, PaymentKey, Reco
 use protocols::gateway::VerifiedPayment;
 
 use super::super::error::classify;
-use super::cell::Item;
-use super::items::{item_key, items, money, pages, query, text, time};
+use super::attributes::{Item, money, number, string, text, time};
+use super::items::{item_key, items, pages, query};
 use crate::error::PortError;
 use crate::ports::{CapturedPage, Ledger, LedgerPlace};
 
@@ -96,13 +96,11 @@ fn entry_key(event: &PaymentEvent) -> String {
 }
 
 fn item(event: &PaymentEvent, sk: String) -> Item {
-    let string = |name: &str, value: String| (name.to_owned(), AttributeValue::S(value));
-    let number = |name: &str, value: i64| (name.to_owned(), AttributeValue::N(value.to_string()));
     let fields = [
         string("pk", event.payment.to_string()),
         string("sk", sk),
         number("minor", event.money.minor()),
-        string("currency", event.money.currency().code().to_owned()),
+        string("currency", event.money.currency().code()),
         number("at", event.occurred_at.get()),
         string("fingerprint", event.fingerprint()),
     ];

@@ -1,5 +1,6 @@
 //! The facts on DynamoDB, by the items table of ARCHITECTURE.md.
 
+mod attributes;
 mod book;
 mod cell;
 mod images;

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 use domain::{AppKey, Nonce, UnixMillis};
 
 use super::super::error::classify;
-use super::cell::string;
+use super::attributes::text;
 use crate::error::PortError;
 use crate::ports::{Claim, Nonces};
 
@@ -49,7 +49,7 @@ impl Nonces for DynamoNonces {
         let Err(error) = answer else { return Ok(Claim::Ours) };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(lost)) => {
-                let claimed_by = lost.item().and_then(|item| item.get("request_id")).and_then(string);
+                let claimed_by = lost.item().and_then(|item| text(item, "request_id"));
                 Ok(if claimed_by == Some(request_id) { Claim::Ours } else { Claim::Used })
             }
             _ => Err(classify(CLAIM, error)),

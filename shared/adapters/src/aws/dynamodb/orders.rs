@@ -8,9 +8,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::order::KnownOrder;
 use domain::{EventId, Link, OrderFacts, OrderId, OrderReport, Origin, Outcome, ReportedStatus, SourceName, TradeKey};
 
+use super::attributes::{Item, text, time};
 use super::book;
-use super::cell::{Address, Cell, Item, take_in};
-use super::items::{items, pages, query, text, time};
+use super::cell::{Address, Cell, take_in, take_one};
+use super::items::{items, pages, query};
 use crate::error::PortError;
 use crate::ports::OrderStore;
 
@@ -88,8 +89,7 @@ impl OrderStore for DynamoOrders {
         let sk = format!("{TRADE_PREFIX}{}", link.trade);
         let cell = Cell::earliest(LINKED, link.at, vec![("by", by_text(&link.by))]);
         let constants = [(TRADE, link.trade.to_string())];
-        let outcomes = take_in(&self.client, LINK, self.address(order, &sk), vec![cell], &constants).await?;
-        outcomes.first().copied().ok_or(PortError::unreadable(LINK))
+        take_one(&self.client, LINK, self.address(order, &sk), cell, &constants).await
     }
 
     async fn read(&self, order: &OrderId) -> Result<OrderFacts, PortError> {

@@ -10,8 +10,9 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use domain::{ListingDigest, Marketplace, Outcome, Position, ProductKey, ShopId, UnixMillis};
 
 use super::super::error::classify;
-use super::cell::{Address, Cell, Item, moment, take_in};
-use super::items::{checked, item_key, of_each, text, time};
+use super::attributes::{Item, checked, moment, text, time};
+use super::cell::{Address, Cell, take_one};
+use super::items::{item_key, of_each};
 use crate::error::PortError;
 use crate::ports::{Products, SweptProduct};
 
@@ -98,8 +99,7 @@ impl Products for DynamoProducts {
         let address = Address { table: &self.table, pk: &pk, sk: PRODUCT };
         let cell = Cell::greatest(vec![(CHANGED_AT, moment(at))]);
         let constants = [(PENDING, queue_of(product.marketplace, &product.shop))];
-        let outcomes = take_in(&self.client, CHANGED, address, vec![cell], &constants).await?;
-        outcomes.first().copied().ok_or(PortError::unreadable(CHANGED))
+        take_one(&self.client, CHANGED, address, cell, &constants).await
     }
 
     async fn pending(

@@ -7,8 +7,7 @@ use domain::LeaseToken;
 use domain::sweep::{Lease, SweepState, Window};
 
 use super::super::error::classify;
-use super::cell::{Item, moment};
-use super::items::{checked, integer, optional, time};
+use super::attributes::{Item, checked, integer, moment, optional, time};
 use crate::error::PortError;
 use crate::ports::{SweepKey, Sweeps};
 

@@ -13,8 +13,9 @@ use domain::{
 };
 use protocols::detail;
 
-use super::cell::{Address, Cell, Item, take_in};
-use super::items::{checked, message_id, of_each, query, text, time};
+use super::attributes::{Item, checked, message_id, text, time};
+use super::cell::{Address, Cell, take_in};
+use super::items::{of_each, query};
 use crate::error::{Cause, Certainty, PortError};
 use crate::ports::{TradeDetails, TradeStore};
 
@@ -45,7 +46,7 @@ impl DynamoTrades {
     }
 
     /// Takes the facts of one report in; the better of their outcomes. A report without a fact is invalid.
-    async fn take_one(
+    async fn take_report(
         &self,
         operation: &'static str,
         trade: &TradeKey,
@@ -246,7 +247,7 @@ impl TradeStore for DynamoTrades {
     }
 
     async fn ship(&self, trade: &TradeKey, package: &LogisticsId, report: &Package) -> Result<Outcome, PortError> {
-        self.take_one(SHIP, trade, &format!("{SHIPPING_PREFIX}{package}"), package_cells(report)).await
+        self.take_report(SHIP, trade, &format!("{SHIPPING_PREFIX}{package}"), package_cells(report)).await
     }
 
     async fn read(&self, trade: &TradeKey) -> Result<TradeFacts, PortError> {
@@ -266,11 +267,11 @@ impl TradeStore for DynamoTrades {
 
 impl TradeDetails for DynamoTrades {
     async fn detail(&self, trade: &TradeKey, detail: &TradeDetail) -> Result<Outcome, PortError> {
-        self.take_one(DESCRIBE, trade, DETAIL, vec![detail_cell(detail)?]).await
+        self.take_report(DESCRIBE, trade, DETAIL, vec![detail_cell(detail)?]).await
     }
 
     async fn after_sale(&self, trade: &TradeKey, case: &AfterSaleId, report: &AfterSale) -> Result<Outcome, PortError> {
-        self.take_one(AFTER_SALE, trade, &format!("{AFTER_SALE_PREFIX}{case}"), after_sale_cells(report)).await
+        self.take_report(AFTER_SALE, trade, &format!("{AFTER_SALE_PREFIX}{case}"), after_sale_cells(report)).await
     }
 
     async fn listings(&self, trades: &[TradeKey]) -> Result<BTreeMap<TradeKey, ListingDigest>, PortError> {
