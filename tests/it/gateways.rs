@@ -554,9 +554,11 @@ fn every_sample_of_adyen_says_what_the_capture_mode_makes_it() {
         "cancellation-true.json" => ("silent CANCELLATION",
             "capture_failed 8313547924770610 8313547924770610 5.00 EUR - 2018-03-05T08:08:05.000Z"),
         "captureFalse.json" => (
-            "capture_failed ORIGINAL_PSP PSP_REFERENCE 236.23 USD 00000001 2017-01-25T17:08:19.000Z", "silent CAPTURE"),
+            "capture_failed ORIGINAL_PSP PSP_REFERENCE 236.23 USD 00000001 2017-01-25T17:08:19.000Z",
+            "capture_failed ORIGINAL_PSP ORIGINAL_PSP 236.23 USD 00000001 2017-01-25T17:08:19.000Z"),
         "captureTrue.json" => (
-            "captured ORIGINAL_PSP PSP_REFERENCE 236.23 USD 00000001 2017-01-25T17:08:19.000Z", "silent CAPTURE"),
+            "captured ORIGINAL_PSP PSP_REFERENCE 236.23 USD 00000001 2017-01-25T17:08:19.000Z",
+            "captured ORIGINAL_PSP ORIGINAL_PSP 236.23 USD 00000001 2017-01-25T17:08:19.000Z"),
         "chargeback.json" => (
             "dispute_lost 9913333333333333 9915555555555555 10.00 EUR - 2018-03-23T12:55:31.000Z",
             "dispute_lost 9913333333333333 9915555555555555 10.00 EUR - 2018-03-23T12:55:31.000Z"),

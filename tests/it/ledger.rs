@@ -197,9 +197,13 @@ fn check(shop: &Shop, truths: &[Truth], sent: &[Sent]) {
         let entries: BTreeSet<(String, i64)> = told(&facts.entries);
         assert_eq!(facts.entries.len(), truth.movements.len(), "{payment}: not one entry a movement");
         assert_eq!(entries, told(&truth.movements), "{payment}");
-        let at = |events: &[PaymentEvent]| events.iter().map(|event| (key(event), event.occurred_at)).collect();
-        let (kept, true_times): (BTreeSet<(String, UnixMillis)>, _) = (at(&facts.entries), at(&truth.movements));
-        assert_eq!(kept, true_times, "{payment}: the earliest time is kept");
+        let latest = |movement: &PaymentEvent| {
+            let of_it = sent.iter().map(|sent| &sent.movement).filter(|told| key(told) == key(movement));
+            of_it.filter(|told| told.money == movement.money).map(|told| told.occurred_at).max().unwrap()
+        };
+        for entry in &facts.entries {
+            assert_eq!(entry.occurred_at, latest(entry), "{payment}: the latest time is kept");
+        }
         let conflicts: BTreeSet<(String, i64)> = told(&facts.conflicts);
         assert_eq!(conflicts, contradicted.remove(payment).unwrap_or_default(), "{payment}");
         assert_eq!(facts.conflicts.len(), conflicts.len(), "{payment}: a contradiction is kept twice");

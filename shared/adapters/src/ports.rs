@@ -97,7 +97,7 @@ pub struct CapturedPage {
 /// The ledger: what gateways reported of money that moved, by payment.
 pub trait Ledger {
     /// Keeps one movement. One conditional write, whether it is new or a duplicate; a conflict is one more write,
-    /// which keeps it beside the entry. Of several times that one movement was reported for, the earliest is kept.
+    /// which keeps it beside the entry. Of several times that one movement was reported for, the latest is kept.
     fn record(&self, payment: &VerifiedPayment) -> impl Future<Output = Result<Recorded, PortError>> + Send;
 
     /// Everything that is kept of one payment, by one consistent query; empty for an unknown one.

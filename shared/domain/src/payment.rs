@@ -164,7 +164,7 @@ pub struct PaymentEvent {
 pub enum Recorded {
     /// It is in the ledger now.
     Applied,
-    /// It was there already. Of two times that it was reported for, the earlier is kept.
+    /// It was there already. Of two times that it was reported for, the later is kept.
     Duplicate,
     /// The ledger says otherwise of this movement. Kept beside it, and never counted.
     Conflict,
@@ -183,7 +183,8 @@ impl Recorded {
 
 impl PaymentEvent {
     /// What two reports of one movement must agree on: money, currency and order. The kind is in the key. The
-    /// time is not part of it, because a gateway may tell of one movement in several events: the earliest is kept.
+    /// time is not part of it, because a gateway may tell of one movement in several events: the latest is kept, so that
+    /// what succeeds, fails and succeeds after all has succeeded.
     pub fn fingerprint(&self) -> String {
         let order = self.order.as_ref().map(OrderId::as_str).unwrap_or_default();
         format!("{}#{}#{order}", self.money.minor(), self.money.currency())
@@ -612,6 +613,16 @@ mod tests {
             settled(entries.into_iter().chain([captured(100)]).collect()).sums.refunded
         };
         assert_eq!([refunded(11, 12), refunded(12, 11), refunded(11, 11)], [0, 40, 0]);
+    }
+
+    #[test]
+    fn what_succeeds_after_it_failed_stands_under_the_same_name() {
+        use MovementKind::{CaptureFailed, DisputeLost, DisputeWon};
+        // The ledger keeps the latest time of each.
+        let again = PaymentEvent { occurred_at: at(12), ..captured(100) };
+        assert_eq!(settled(vec![again, event(CaptureFailed, "c", 100, 11)]).state, PaymentState::Paid);
+        let lost = [event(DisputeWon, "d", 30, 12), event(DisputeLost, "d", 30, 13)];
+        assert_eq!(settled(lost.into_iter().chain([captured(100)]).collect()).sums.lost, 30);
     }
 
     #[test]

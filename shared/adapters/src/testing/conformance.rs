@@ -222,13 +222,13 @@ pub async fn ledger(ledger: &impl Ledger, run: &str) -> Verdict {
     expect("and no order has it", ledger.payments_of(&order).await?, Vec::new())?;
     expect("a new movement is applied", record(&captured).await?, Applied)?;
     expect("again it is a duplicate", record(&captured).await?, Duplicate)?;
-    let restamped = PaymentEvent { occurred_at: UnixMillis::from_seconds(1_795_248_009)?, ..captured.clone() };
-    expect("at a later time it is still one", record(&restamped).await?, Duplicate)?;
-    let later = captured.occurred_at;
-    let captured = PaymentEvent { occurred_at: UnixMillis::from_seconds(1_795_247_999)?, ..captured };
-    expect("at an earlier time too", record(&captured).await?, Duplicate)?;
-    expect("and the earlier time is kept", ledger.read(&payment).await?.entries.contains(&captured), true)?;
-    expect("for good", record(&PaymentEvent { occurred_at: later, ..captured.clone() }).await?, Duplicate)?;
+    let restamped = PaymentEvent { occurred_at: UnixMillis::from_seconds(1_795_247_990)?, ..captured.clone() };
+    expect("at an earlier time it is still one", record(&restamped).await?, Duplicate)?;
+    let earlier = captured.occurred_at;
+    let captured = PaymentEvent { occurred_at: UnixMillis::from_seconds(1_795_248_001)?, ..captured };
+    expect("at a later time too", record(&captured).await?, Duplicate)?;
+    expect("and the later time is kept", ledger.read(&payment).await?.entries.contains(&captured), true)?;
+    expect("for good", record(&PaymentEvent { occurred_at: earlier, ..captured.clone() }).await?, Duplicate)?;
     let dearer = PaymentEvent { money: Money::new(10_231, Currency::EUR)?, ..captured.clone() };
     expect("another amount is a conflict", record(&dearer).await?, Conflict)?;
     expect("again it is the same conflict", record(&dearer).await?, Conflict)?;
@@ -241,7 +241,7 @@ pub async fn ledger(ledger: &impl Ledger, run: &str) -> Verdict {
     expect("all of it reads back", &facts, &kept)?;
     expect("the order has the payment", ledger.payments_of(&order).await?, vec![payment.clone()])?;
     expect("so has the order of the conflict", ledger.payments_of(&other).await?, vec![payment.clone()])?;
-    for (since, is_there) in [(1_795_247_999, true), (1_795_248_000, false)] {
+    for (since, is_there) in [(1_795_248_001, true), (1_795_248_002, false)] {
         let orders = captured_since(ledger, UnixMillis::from_seconds(since)?).await?;
         expect("a capture names its order from its time on", orders.contains(&order), is_there)?;
         expect("and a contradiction none", orders.contains(&other), false)?;

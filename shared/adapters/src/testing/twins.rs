@@ -140,12 +140,12 @@ impl Ledger for MemoryLedger {
         };
         let recorded = event.compare(kept);
         if recorded == Recorded::Duplicate {
-            kept.occurred_at = kept.occurred_at.min(event.occurred_at);
+            kept.occurred_at = kept.occurred_at.max(event.occurred_at);
             return Ok(recorded);
         }
         let is_kept = |kept: &&mut domain::PaymentEvent| is_same(kept) && kept.fingerprint() == event.fingerprint();
         match facts.conflicts.iter_mut().find(is_kept) {
-            Some(kept) => kept.occurred_at = kept.occurred_at.min(event.occurred_at),
+            Some(kept) => kept.occurred_at = kept.occurred_at.max(event.occurred_at),
             None => facts.conflicts.push(event.clone()),
         }
         Ok(recorded)

@@ -15,7 +15,14 @@ use crate::{Refusal, mac};
 
 /// What moves no money. A refund that was accepted may still fail.
 const SILENT: Silent = Silent {
-    names: &["payment_dispute.challenged", "refund.accepted", "refund.created", "refund.processing", "refund.received"],
+    names: &[
+        "payment_dispute.challenged",
+        "payment_dispute.pending_decision",
+        "refund.accepted",
+        "refund.created",
+        "refund.processing",
+        "refund.received",
+    ],
     prefixes: &["customer.", "payment_attempt.", "payment_consent.", "payment_intent."],
 };
 
@@ -83,7 +90,11 @@ pub(super) fn read(signed: &Signed) -> Result<Vec<Item>, Refusal> {
         "payment_attempt.capture_failed" => MovementKind::CaptureFailed,
         "payment_dispute.requires_response" | "payment_dispute.created" => MovementKind::DisputeOpened,
         "payment_dispute.won" | "payment_dispute.reversed" => MovementKind::DisputeWon,
-        "payment_dispute.lost" | "payment_dispute.accepted" | "payment_dispute.expired" => MovementKind::DisputeLost,
+        // A bank that insists (`pending_closure`) is given in to by Airwallex itself.
+        "payment_dispute.lost"
+        | "payment_dispute.accepted"
+        | "payment_dispute.expired"
+        | "payment_dispute.pending_closure" => MovementKind::DisputeLost,
         name => return Ok(vec![SILENT.item(name)]),
     };
     let object: Object<'_> = reading::object_of(event.data)?;
@@ -214,6 +225,7 @@ mod tests {
             ("payment_dispute.lost", "dispute_lost"),
             ("payment_dispute.accepted", "dispute_lost"),
             ("payment_dispute.expired", "dispute_lost"),
+            ("payment_dispute.pending_closure", "dispute_lost"),
         ] {
             assert_eq!(said(name, object), format!("{wanted} int_1 x_1 1.50 USD - {AT}"));
             assert_eq!(said(name, r#"{"id":"x_1","amount":1.5,"currency":"USD"}"#), "400", "{name}");

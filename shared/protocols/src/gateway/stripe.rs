@@ -234,7 +234,8 @@ fn refund(event: &Event<'_>) -> Result<Item, Refusal> {
 fn dispute_closed(event: &Event<'_>) -> Result<Item, Refusal> {
     match event.object()?.status.as_deref() {
         Some("won" | "warning_closed") => dispute(event, MovementKind::DisputeWon),
-        Some("lost") => dispute(event, MovementKind::DisputeLost),
+        // Of one that was prevented, the network gave the money back before it came to a decision.
+        Some("lost" | "prevented") => dispute(event, MovementKind::DisputeLost),
         _ => Ok(unknown(&event.kind)),
     }
 }
@@ -401,6 +402,7 @@ mod tests {
             ("charge.dispute.closed", "won", "dispute_won"),
             ("charge.dispute.closed", "warning_closed", "dispute_won"),
             ("charge.dispute.closed", "lost", "dispute_lost"),
+            ("charge.dispute.closed", "prevented", "dispute_lost"),
         ] {
             assert_eq!(said(kind, &dispute(status)), format!("{wanted} pi_1 dp_1 10.00 USD - {AT}"), "{kind} {status}");
         }

@@ -38,7 +38,7 @@ impl DynamoLedger {
         Self { client: client.clone(), table }
     }
 
-    /// Puts a report under its key, if there is none, or the same one of a later time: so the earliest time is kept,
+    /// Puts a report under its key, if there is none, or the same one of an earlier time: so the latest time is kept,
     /// whatever the order of arrival.
     async fn put(&self, event: &PaymentEvent, sk: String) -> Result<Put, PortError> {
         let put = self
@@ -46,7 +46,7 @@ impl DynamoLedger {
             .put_item()
             .table_name(&self.table)
             .set_item(Some(item(event, sk)))
-            .condition_expression("attribute_not_exists(pk) OR (fingerprint = :fingerprint AND #at > :at)")
+            .condition_expression("attribute_not_exists(pk) OR (fingerprint = :fingerprint AND #at < :at)")
             .expression_attribute_names("#at", "at")
             .expression_attribute_values(":fingerprint", AttributeValue::S(event.fingerprint()))
             .expression_attribute_values(":at", AttributeValue::N(event.occurred_at.get().to_string()))
@@ -54,7 +54,7 @@ impl DynamoLedger {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match put.send().await {
             Ok(done) if done.attributes().is_none_or(HashMap::is_empty) => Ok(Put::New),
-            Ok(_) => Ok(Put::Earlier),
+            Ok(_) => Ok(Put::Later),
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(lost)) => {
                     let kept = lost.item().and_then(read_event).ok_or(PortError::unreadable(RECORD))?;
@@ -69,7 +69,7 @@ impl DynamoLedger {
     async fn keep(&self, event: &PaymentEvent) -> Result<Recorded, PortError> {
         let kept = match self.put(event, entry_key(event)).await? {
             Put::New => return Ok(Recorded::Applied),
-            Put::Earlier => return Ok(Recorded::Duplicate),
+            Put::Later => return Ok(Recorded::Duplicate),
             Put::Lost(kept) => kept,
         };
         let recorded = event.compare(&kept);
@@ -85,8 +85,8 @@ impl DynamoLedger {
 enum Put {
     /// Nothing was there.
     New,
-    /// The same report of a later time was there.
-    Earlier,
+    /// The same report of an earlier time was there.
+    Later,
     /// This was there, and stays.
     Lost(Box<PaymentEvent>),
 }
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_movement_is_one_conditional_put_whether_it_is_new_the_same_or_of_an_earlier_time() {
+    async fn a_movement_is_one_conditional_put_whether_it_is_new_the_same_or_of_a_later_time() {
         for (answer, outcome) in [
             (done(Value::Null), Recorded::Applied),
             (done(kept(100)), Recorded::Duplicate),
@@ -251,7 +251,7 @@ mod tests {
             assert_eq!(recorded(&script).await.unwrap(), outcome);
             let asked = script.asked();
             assert_eq!((asked.len(), asked[0].0.as_str()), (1, "PutItem"));
-            let condition = "attribute_not_exists(pk) OR (fingerprint = :fingerprint AND #at > :at)";
+            let condition = "attribute_not_exists(pk) OR (fingerprint = :fingerprint AND #at < :at)";
             assert_eq!(asked[0].1["ConditionExpression"], condition);
         }
     }
