@@ -190,6 +190,11 @@ fn check(shop: &Shop, truths: &[Truth], sent: &[Sent]) {
         let claim = (key(&sent.movement), sent.movement.money.minor());
         contradicted.entry(&sent.movement.payment).or_default().insert(claim);
     }
+    let mut latest: BTreeMap<String, UnixMillis> = BTreeMap::new();
+    for Sent { movement, .. } in sent.iter().filter(|sent| !sent.is_contradiction) {
+        let at = latest.entry(key(movement)).or_insert(movement.occurred_at);
+        *at = movement.occurred_at.max(*at);
+    }
     for truth in truths {
         let payment = &truth.movements[0].payment;
         let facts = &ledger[payment];
@@ -197,12 +202,8 @@ fn check(shop: &Shop, truths: &[Truth], sent: &[Sent]) {
         let entries: BTreeSet<(String, i64)> = told(&facts.entries);
         assert_eq!(facts.entries.len(), truth.movements.len(), "{payment}: not one entry a movement");
         assert_eq!(entries, told(&truth.movements), "{payment}");
-        let latest = |movement: &PaymentEvent| {
-            let of_it = sent.iter().map(|sent| &sent.movement).filter(|told| key(told) == key(movement));
-            of_it.filter(|told| told.money == movement.money).map(|told| told.occurred_at).max().unwrap()
-        };
         for entry in &facts.entries {
-            assert_eq!(entry.occurred_at, latest(entry), "{payment}: the latest time is kept");
+            assert_eq!(entry.occurred_at, latest[&key(entry)], "{payment}: the latest time is kept");
         }
         let conflicts: BTreeSet<(String, i64)> = told(&facts.conflicts);
         assert_eq!(conflicts, contradicted.remove(payment).unwrap_or_default(), "{payment}");

@@ -154,6 +154,35 @@ async fn callbacks_may_come_before_the_order_and_a_refund_before_its_capture() {
     assert_eq!((&order["status"], &order["payment"]["state"]), (&json!("PAID"), &json!("partly_refunded")));
 }
 
+#[tokio::test]
+async fn what_is_captured_fails_and_is_captured_after_all_is_paid_in_whatever_order_it_is_told() {
+    let told = |kind, later_ms| {
+        let named = movement(Gateway::Stripe, MovementKind::Captured, 10_230, Some("A-1"));
+        callback(&PaymentEvent { kind, occurred_at: named.occurred_at.saturating_add_ms(later_ms), ..named }, NOW)
+    };
+    let [first, failed, again] = [
+        told(MovementKind::Captured, 0),
+        told(MovementKind::CaptureFailed, 1_000),
+        told(MovementKind::Captured, 2_000),
+    ];
+    for [one, two, three] in [
+        [&first, &failed, &again],
+        [&first, &again, &failed],
+        [&failed, &first, &again],
+        [&failed, &again, &first],
+        [&again, &first, &failed],
+        [&again, &failed, &first],
+    ] {
+        let shop = Shop::new();
+        created(&shop).await;
+        for request in [one, two, three, one] {
+            assert_eq!(paid(&shop, request.clone()).await.status_code, 200);
+        }
+        let payment = order(&shop, "A-1").await["payment"].clone();
+        assert_eq!((&payment["state"], &payment["paid_minor"]), (&json!("paid"), &json!(10_230)));
+    }
+}
+
 /// What is logged of a capture, one that contradicts it, and one that names no order.
 pub async fn counted() -> Vec<WideEvent> {
     let shop = Shop::new();

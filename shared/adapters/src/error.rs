@@ -1,34 +1,50 @@
 //! What went wrong at a port, and what the caller can make of it.
 
 /// Whether the thing that was asked for may have happened all the same (law 4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Certainty {
     /// It did not happen.
-    #[error("it did not happen")]
     Determinate,
     /// It may have happened. Whatever is not known to be determinate is this.
-    #[error("it may have happened")]
     Indeterminate,
 }
 
 /// Why it failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// The service wants us to be slower.
-    #[error("throttled")]
     Throttled,
     /// The service cannot be reached or is failing.
-    #[error("away")]
     Away,
     /// The service understood and refused: wrong permissions, a missing table, an invalid request.
-    #[error("rejected")]
     Rejected,
     /// What is stored, or was answered, is not of the form that we write.
-    #[error("unreadable")]
     Unreadable,
     /// Others changed the same thing each time that we tried.
-    #[error("contended")]
     Contended,
+}
+
+impl Certainty {
+    /// The words in the log.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Determinate => "it did not happen",
+            Self::Indeterminate => "it may have happened",
+        }
+    }
+}
+
+impl Cause {
+    /// The word in the log.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled",
+            Self::Away => "away",
+            Self::Rejected => "rejected",
+            Self::Unreadable => "unreadable",
+            Self::Contended => "contended",
+        }
+    }
 }
 
 /// What the caller should do.
@@ -55,7 +71,7 @@ impl Disposition {
 
 /// A port could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
-#[error("{operation} failed: {cause}, {certainty}")]
+#[error("{operation} failed: {}, {}", .cause.as_str(), .certainty.as_str())]
 pub struct PortError {
     /// Which verb of which port.
     pub operation: &'static str,

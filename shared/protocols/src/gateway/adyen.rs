@@ -288,7 +288,7 @@ impl RequestItem {
         let payment = self.payment();
         // These have none. With one, fields could trade places within what was signed.
         let account = self.merchant_account_code.0.as_str();
-        if [payment, transaction, &self.psp_reference.0, account].iter().any(|field| field.contains(':')) {
+        if [payment, self.psp_reference.0.as_str(), account].iter().any(|field| field.contains(':')) {
             return Err(Refusal::Malformed("a reference holds the sign that separates signed fields"));
         }
         let (value, currency) = self.amount();
@@ -517,6 +517,12 @@ mod tests {
             ("eventDate", json!("yesterday"), "400"),
         ] {
             assert_eq!(with(field, value.clone()), [wanted], "{field} {value}");
+        }
+        // Of these the reference is signed and names nothing.
+        for code in ["CAPTURE", "CAPTURE_FAILED", "CANCELLATION"] {
+            let mut item = item(code, "true");
+            item["pspReference"] = json!("P:1");
+            assert_eq!(said(&[item], Capture::Automatic), ["400"], "{code}");
         }
         assert_eq!(with("originalReference", Value::Null).len(), 3);
         for order in [json!(""), Value::Null, json!(":slashes are fun")] {
